@@ -1,0 +1,114 @@
+import type { Secret } from "./secret.ts";
+
+/** How TLS protects a connection; the names and meanings of libpq's `sslmode`. */
+export type SslMode = "disable" | "allow" | "prefer" | "require" | "verify-ca" | "verify-full";
+
+/** Which kind of server a connection accepts; libpq's `target_session_attrs`. */
+export type TargetSessionAttrs =
+  | "any"
+  | "read-write"
+  | "read-only"
+  | "primary"
+  | "standby"
+  | "prefer-standby";
+
+/** One server address. An IPv6 host is held without brackets. */
+export interface HostAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** TLS material is held as PEM text, read and checked once at start. */
+export interface DatabaseTlsConfig {
+  readonly mode: SslMode;
+  readonly rootCert: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: Secret | undefined;
+}
+
+/** Everything that the database layer needs. Durations are in milliseconds. */
+export interface DatabaseConfig {
+  /** At least one; tried in order. */
+  readonly hosts: readonly HostAddress[];
+  readonly database: string;
+  readonly user: string;
+  readonly password: Secret | undefined;
+  /** Re-read on every connect, so that a rotated password needs no restart. */
+  readonly passwordFile: string | undefined;
+  /** First schema of the search path. */
+  readonly schema: string;
+  readonly tls: DatabaseTlsConfig;
+  readonly applicationName: string;
+  /** Command-line options for the server, as in libpq's `options`. */
+  readonly options: string | undefined;
+  readonly targetSessionAttrs: TargetSessionAttrs;
+  readonly connectTimeoutMs: number;
+  readonly keepAlives: boolean;
+  readonly keepAlivesIdleMs: number;
+  readonly maxConnections: number;
+  readonly maxIdleConnections: number;
+  /** 0 means unlimited. */
+  readonly connectionMaxLifetimeMs: number;
+  /** 0 means unlimited. */
+  readonly connectionMaxIdleTimeMs: number;
+  readonly acquireTimeoutMs: number;
+  readonly pingTimeoutMs: number;
+  readonly retryInitialDelayMs: number;
+  readonly retryMaxDelayMs: number;
+  /** Apply migrations on start. */
+  readonly migrateOnStart: boolean;
+}
+
+/** The one listening port and its limits. Durations are in milliseconds. */
+export interface ServerConfig {
+  readonly host: string;
+  readonly port: number;
+  /** PEM text; both or neither. */
+  readonly tls: { readonly cert: string; readonly key: Secret } | undefined;
+  readonly corsAllowedOrigins: readonly string[];
+  readonly maxRequestBytes: number;
+  readonly maxHeaderBytes: number;
+  readonly maxConcurrentStreams: number;
+  readonly maxConnections: number;
+  /** Time for a client to send its first bytes and each request's headers. */
+  readonly headerTimeoutMs: number;
+  /** Time for a client to send a whole request. */
+  readonly requestTimeoutMs: number;
+  /** Time that a connection without a request stays open. */
+  readonly idleTimeoutMs: number;
+  /** Time for requests in flight to finish on shutdown. */
+  readonly shutdownTimeoutMs: number;
+}
+
+/** A gRPC service that this service depends on. */
+export interface GrpcDependencyConfig {
+  readonly name: string;
+  /** http: (cleartext HTTP/2) or https:, with host and port only. */
+  readonly url: string;
+  readonly critical: boolean;
+  /** Service name to ask grpc.health.v1 for; empty means the whole server. */
+  readonly service: string;
+}
+
+export interface HealthConfig {
+  readonly checkIntervalMs: number;
+  readonly grpcDependencies: readonly GrpcDependencyConfig[];
+  readonly grpcTimeoutMs: number;
+  readonly watchHeartbeatMs: number;
+}
+
+export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal";
+
+export interface LogConfig {
+  readonly level: LogLevel;
+  /** `json`: one object a line; `pretty`: for people. */
+  readonly format: "json" | "pretty";
+}
+
+/** The validated, deeply frozen settings of one run. Printing it shows no secret. */
+export interface Config {
+  readonly database: DatabaseConfig;
+  readonly server: ServerConfig;
+  readonly health: HealthConfig;
+  readonly log: LogConfig;
+}
