@@ -1,0 +1,167 @@
+import { CertificateReader } from "./certificates.ts";
+import type { Config, DatabaseConfig, DatabaseTlsConfig, HostAddress } from "./config.ts";
+import { ConfigError, type ConfigProblem, type Report } from "./config_error.ts";
+import { readPassword } from "./password.ts";
+import { type PlaceOptions, readPlaces } from "./places.ts";
+import { type ReadSettings, readSettings } from "./read_settings.ts";
+import { settings } from "./settings.ts";
+import { openSources } from "./sources.ts";
+import { reportUnknownSettings } from "./unknown_settings.ts";
+
+const DEFAULT_PORT = Number(settings.DB_PORT.default);
+
+/**
+ * Reads and checks every setting, and the files that settings name.
+ *
+ * Each setting is taken from the first of: the environment, the environment's `DATABASE_URL`, the
+ * `.env` file, the file's `DATABASE_URL`, the environment's `PG*`, the file's `PG*`, the default.
+ * An empty variable counts as unset.
+ *
+ * ```ts
+ * const config = loadConfig({ env: { DB_HOST: "db.internal" } });
+ * config.database.hosts; // [{ host: "db.internal", port: 5432 }]
+ * ```
+ *
+ * @throws {ConfigError} Lists every problem at once.
+ */
+export function loadConfig(options: PlaceOptions): Config {
+  const { readTextFile = Deno.readTextFileSync } = options;
+  const problems: ConfigProblem[] = [];
+  const report: Report = (setting, problem, allowed) => {
+    problems.push({ setting, problem, allowed });
+  };
+
+  const places = readPlaces(options, report);
+  for (const place of places) reportUnknownSettings(place, report);
+  const sources = openSources(places, report);
+  const read = readSettings(sources, report);
+  const certificates = new CertificateReader(readTextFile, report);
+  const { values } = read;
+
+  const config: Config = {
+    database: {
+      ...readPassword(sources, readTextFile, report),
+      hosts: pairHosts(read, report),
+      database: values.DB_NAME,
+      user: values.DB_USER,
+      schema: values.DB_SCHEMA,
+      tls: readDatabaseTls(read, certificates, report),
+      applicationName: values.DB_APPLICATION_NAME,
+      options: values.DB_OPTIONS,
+      targetSessionAttrs: values.DB_TARGET_SESSION_ATTRS,
+      connectTimeoutMs: values.DB_CONNECT_TIMEOUT,
+      keepAlives: values.DB_KEEPALIVES,
+      keepAlivesIdleMs: values.DB_KEEPALIVES_IDLE,
+      ...poolLimits(read, report),
+      connectionMaxLifetimeMs: values.DB_CONNECTION_MAX_LIFETIME,
+      connectionMaxIdleTimeMs: values.DB_CONNECTION_MAX_IDLE_TIME,
+      acquireTimeoutMs: values.DB_ACQUIRE_TIMEOUT,
+      pingTimeoutMs: values.DB_PING_TIMEOUT,
+      ...retryDelays(read, report),
+      migrateOnStart: values.DB_MIGRATE_ON_START,
+    },
+    server: {
+      host: values.SERVER_HOST,
+      port: values.SERVER_PORT,
+      tls: certificates.readKeyPair(
+        { setting: "TLS_CERT_FILE", path: values.TLS_CERT_FILE },
+        { setting: "TLS_KEY_FILE", path: values.TLS_KEY_FILE },
+      ),
+      corsAllowedOrigins: values.CORS_ALLOWED_ORIGINS ?? [],
+      maxRequestBytes: values.SERVER_MAX_REQUEST_BYTES,
+      maxHeaderBytes: values.SERVER_MAX_HEADER_BYTES,
+      maxConcurrentStreams: values.SERVER_MAX_CONCURRENT_STREAMS,
+      maxConnections: values.SERVER_MAX_CONNECTIONS,
+      headerTimeoutMs: values.SERVER_HEADER_TIMEOUT,
+      requestTimeoutMs: values.SERVER_REQUEST_TIMEOUT,
+      idleTimeoutMs: values.SERVER_IDLE_TIMEOUT,
+      shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT,
+    },
+    health: {
+      checkIntervalMs: values.DB_HEALTH_CHECK_INTERVAL,
+      grpcDependencies: values.HEALTH_GRPC_DEPENDENCIES ?? [],
+      grpcTimeoutMs: values.HEALTH_GRPC_TIMEOUT,
+      watchHeartbeatMs: values.HEALTH_WATCH_HEARTBEAT,
+    },
+    log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT },
+  };
+
+  if (problems.length > 0) throw new ConfigError(problems);
+  return deepFreeze(config);
+}
+
+/** Gives each host its port; one port serves all hosts, as in libpq. */
+function pairHosts({ values, areSound }: ReadSettings, report: Report): HostAddress[] {
+  const { DB_HOST: hosts, DB_PORT: ports } = values;
+  const mismatch = ports.length !== 1 && ports.length !== hosts.length;
+  if (mismatch && areSound("DB_HOST", "DB_PORT")) {
+    report("DB_PORT", `has ${ports.length} ports for ${hosts.length} hosts; give one, or one each`);
+  }
+  return hosts.map((host, index) => {
+    return { host, port: (ports.length === 1 ? ports[0] : ports[index]) ?? DEFAULT_PORT };
+  });
+}
+
+function readDatabaseTls(
+  { values, areSound }: ReadSettings,
+  certificates: CertificateReader,
+  report: Report,
+): DatabaseTlsConfig {
+  const { DB_SSL_MODE: mode, DB_SSL_ROOT_CERT: rootPath } = values;
+  const system = rootPath === "system";
+  if (areSound("DB_SSL_MODE")) {
+    if (mode.startsWith("verify-") && rootPath === undefined) {
+      report(
+        "DB_SSL_ROOT_CERT",
+        `is not set, but DB_SSL_MODE ${mode} needs it (a file, or system)`,
+      );
+    }
+    // libpq's rule: any public authority would do for any name.
+    if (system && mode !== "verify-full") {
+      report("DB_SSL_MODE", "must be verify-full when DB_SSL_ROOT_CERT is system");
+    }
+  }
+  const pair = certificates.readKeyPair(
+    { setting: "DB_SSL_CERT", path: values.DB_SSL_CERT },
+    { setting: "DB_SSL_KEY", path: values.DB_SSL_KEY },
+  );
+  const rootFile = { setting: "DB_SSL_ROOT_CERT", path: system ? undefined : rootPath } as const;
+  const rootCert = certificates.readCertificates(rootFile);
+  return { mode, rootCert, cert: pair?.cert, key: pair?.key };
+}
+
+function poolLimits(
+  { values, isSet, areSound }: ReadSettings,
+  report: Report,
+): Pick<DatabaseConfig, "maxConnections" | "maxIdleConnections"> {
+  const max = values.DB_MAX_CONNECTIONS;
+  const idle = values.DB_MAX_IDLE_CONNECTIONS;
+  if (!isSet("DB_MAX_IDLE_CONNECTIONS")) {
+    return { maxConnections: max, maxIdleConnections: Math.min(idle, max) };
+  }
+  if (idle > max && areSound("DB_MAX_CONNECTIONS", "DB_MAX_IDLE_CONNECTIONS")) {
+    report("DB_MAX_IDLE_CONNECTIONS", `${idle} is more than DB_MAX_CONNECTIONS, which is ${max}`);
+  }
+  return { maxConnections: max, maxIdleConnections: idle };
+}
+
+function retryDelays(
+  { values, isSet, areSound }: ReadSettings,
+  report: Report,
+): Pick<DatabaseConfig, "retryInitialDelayMs" | "retryMaxDelayMs"> {
+  const initial = values.DB_RETRY_INITIAL_DELAY;
+  const max = values.DB_RETRY_MAX_DELAY;
+  if (!isSet("DB_RETRY_INITIAL_DELAY")) {
+    return { retryInitialDelayMs: Math.min(initial, max), retryMaxDelayMs: max };
+  }
+  if (initial > max && areSound("DB_RETRY_INITIAL_DELAY", "DB_RETRY_MAX_DELAY")) {
+    const seconds = `${max / 1000} seconds`;
+    report("DB_RETRY_INITIAL_DELAY", `is longer than DB_RETRY_MAX_DELAY, which is ${seconds}`);
+  }
+  return { retryInitialDelayMs: initial, retryMaxDelayMs: max };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null) Object.values(value).forEach(deepFreeze);
+  return Object.freeze(value);
+}

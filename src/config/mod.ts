@@ -1,0 +1,12 @@
+/**
+ * The configuration of the service: what can be set, and how it is read and checked.
+ *
+ * @module
+ */
+export * from "./config.ts";
+export { ConfigError, type ConfigProblem } from "./config_error.ts";
+export { loadConfig } from "./load.ts";
+export { passwordInFile } from "./password.ts";
+export { databaseNaming, isDatabaseConfigured, type PlaceOptions } from "./places.ts";
+export { Secret } from "./secret.ts";
+export { environmentNames, type Setting, type SettingGroup, settingGroups } from "./settings.ts";

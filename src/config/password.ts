@@ -1,0 +1,47 @@
+import type { DatabaseConfig } from "./config.ts";
+import type { Report } from "./config_error.ts";
+import { type ReadTextFile, readTextFileOr } from "./files.ts";
+import { Secret } from "./secret.ts";
+import type { Source } from "./sources.ts";
+
+/**
+ * The password in the text of a `DB_PASSWORD_FILE`: all of it, but for one newline at its end,
+ * which editors add. `undefined` when nothing is left.
+ */
+export function passwordInFile(text: string): Secret | undefined {
+  const password = text.replace(/\r?\n$/, "");
+  return password === "" ? undefined : new Secret(password);
+}
+
+/**
+ * Finds the password. It and its file are two ways to set the same thing, so the first source
+ * that has either decides.
+ */
+export function readPassword(
+  sources: readonly Source[],
+  readTextFile: ReadTextFile,
+  report: Report,
+): Pick<DatabaseConfig, "password" | "passwordFile"> {
+  for (const source of sources) {
+    const given = source("DB_PASSWORD");
+    const file = source("DB_PASSWORD_FILE");
+    if (given !== undefined && file !== undefined) {
+      report("DB_PASSWORD_FILE", "is set together with DB_PASSWORD; set only one of them");
+    }
+    if (file !== undefined) {
+      return { passwordFile: file.text, password: readFile(file.text, readTextFile, report) };
+    }
+    if (given !== undefined) {
+      return { passwordFile: undefined, password: new Secret(given.text) };
+    }
+  }
+  return { passwordFile: undefined, password: undefined };
+}
+
+function readFile(path: string, readTextFile: ReadTextFile, report: Report): Secret | undefined {
+  const reportFile = (problem: string) => report("DB_PASSWORD_FILE", problem);
+  const text = readTextFileOr(path, readTextFile, reportFile);
+  const password = text === undefined ? undefined : passwordInFile(text);
+  if (text !== undefined && password === undefined) reportFile("the file holds no password");
+  return password;
+}

@@ -1,0 +1,150 @@
+import { connectionUri } from "../connection_uri.ts";
+import { hosts, ports } from "../values/network.ts";
+import {
+  boolean,
+  filePath,
+  oneOf,
+  parsedBy,
+  seconds,
+  secretText,
+  text,
+} from "../values/value_type.ts";
+import type { Setting } from "./setting.ts";
+
+const schemaName = parsedBy("one schema name of at most 63 bytes, no comma", (value, fail) => {
+  if (value.includes(",")) fail("names more than one schema");
+  if (!text(63).schema.safeParse(value).success) fail("is longer than 63 bytes");
+  return value;
+});
+
+/** Where the database is and how to connect to it. */
+export const databaseSettings = {
+  DATABASE_URL: {
+    meaning: "The database as one connection string. DB_* settings win over its parts.",
+    type: connectionUri,
+    example: "postgresql://treasury_user:treasury_pass@localhost:5432/treasury_db?sslmode=disable",
+    confidential: true,
+  },
+  DB_HOST: {
+    meaning: "Host of the server. Several are tried in order.",
+    type: hosts,
+    default: "localhost",
+    parameter: "host",
+    fallback: "PGHOST",
+    starter: true,
+  },
+  DB_PORT: {
+    meaning: "Port of the server. One port serves all hosts.",
+    type: ports,
+    default: "5432",
+    parameter: "port",
+    fallback: "PGPORT",
+    starter: true,
+  },
+  DB_NAME: {
+    meaning: "Name of the database.",
+    type: text(63),
+    default: "treasury_db",
+    parameter: "dbname",
+    fallback: "PGDATABASE",
+    starter: true,
+  },
+  DB_USER: {
+    meaning: "Role to connect as.",
+    type: text(63),
+    default: "treasury_user",
+    parameter: "user",
+    fallback: "PGUSER",
+    starter: true,
+  },
+  DB_PASSWORD: {
+    meaning: "Password of the role. Not together with DB_PASSWORD_FILE.",
+    type: secretText,
+    example: "treasury_pass",
+    confidential: true,
+    parameter: "password",
+    fallback: "PGPASSWORD",
+    starter: true,
+  },
+  DB_PASSWORD_FILE: {
+    meaning: "File that holds the password, read again on every connect.",
+    type: filePath("the password"),
+    example: "/run/secrets/db_password",
+  },
+  DB_SCHEMA: {
+    meaning: "First schema of the search path.",
+    type: schemaName,
+    default: "public",
+    parameter: "search_path",
+    starter: true,
+  },
+  DB_SSL_MODE: {
+    meaning: "How TLS protects the connection.",
+    type: oneOf("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    default: "disable",
+    parameter: "sslmode",
+    fallback: "PGSSLMODE",
+    starter: true,
+  },
+  DB_SSL_ROOT_CERT: {
+    meaning: "Certificates of the authorities to trust, or `system` for those of the runtime.",
+    type: filePath("PEM certificates, or system"),
+    example: "/etc/treasury/ca.pem",
+    parameter: "sslrootcert",
+    fallback: "PGSSLROOTCERT",
+  },
+  DB_SSL_CERT: {
+    meaning: "Client certificate. Needs DB_SSL_KEY.",
+    type: filePath("a PEM certificate"),
+    example: "/etc/treasury/client.pem",
+    parameter: "sslcert",
+    fallback: "PGSSLCERT",
+  },
+  DB_SSL_KEY: {
+    meaning: "Private key of the client certificate.",
+    type: filePath("an unencrypted PEM key"),
+    example: "/etc/treasury/client-key.pem",
+    parameter: "sslkey",
+    fallback: "PGSSLKEY",
+  },
+  DB_CONNECT_TIMEOUT: {
+    meaning: "Time for one host to accept a connection and log in.",
+    type: seconds(),
+    default: "5",
+    parameter: "connect_timeout",
+    fallback: "PGCONNECT_TIMEOUT",
+  },
+  DB_APPLICATION_NAME: {
+    meaning: "Name of this service in pg_stat_activity.",
+    type: text(63),
+    default: "treasury-service",
+    parameter: "application_name",
+    fallback: "PGAPPNAME",
+  },
+  DB_OPTIONS: {
+    meaning: "Command-line options for the server session.",
+    type: text(4096),
+    example: "-c statement_timeout=30s",
+    parameter: "options",
+    fallback: "PGOPTIONS",
+  },
+  DB_TARGET_SESSION_ATTRS: {
+    meaning: "Kind of server to accept when there are several hosts.",
+    type: oneOf("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+    default: "any",
+    parameter: "target_session_attrs",
+    fallback: "PGTARGETSESSIONATTRS",
+  },
+  DB_KEEPALIVES: {
+    meaning: "Whether TCP keepalives find dead connections.",
+    type: boolean,
+    default: "true",
+    parameter: "keepalives",
+  },
+  DB_KEEPALIVES_IDLE: {
+    meaning: "Silence before the first TCP keepalive.",
+    type: seconds("the system's default"),
+    default: "60",
+    parameter: "keepalives_idle",
+  },
+} satisfies Record<string, Setting>;

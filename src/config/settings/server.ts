@@ -1,0 +1,73 @@
+import { host, origins } from "../values/network.ts";
+import { filePath, seconds, wholeNumber } from "../values/value_type.ts";
+import type { Setting } from "./setting.ts";
+
+/** The listening port and its limits. */
+export const serverSettings = {
+  SERVER_HOST: {
+    meaning: "Address to listen on.",
+    type: host,
+    default: "0.0.0.0",
+  },
+  SERVER_PORT: {
+    meaning: "Port to listen on; 0 takes any free one.",
+    type: wholeNumber(0, 65_535),
+    default: "8080",
+  },
+  TLS_CERT_FILE: {
+    meaning: "Certificate chain of this server, which turns TLS on. Needs TLS_KEY_FILE.",
+    type: filePath("PEM certificates, this server's first"),
+    example: "/etc/treasury/server.pem",
+  },
+  TLS_KEY_FILE: {
+    meaning: "Private key of the certificate.",
+    type: filePath("an unencrypted PEM key"),
+    example: "/etc/treasury/server-key.pem",
+  },
+  CORS_ALLOWED_ORIGINS: {
+    meaning: "Web pages whose scripts may call this service; unset, none may.",
+    type: origins,
+    example: "https://app.example.com,http://localhost:5173",
+    confidential: true,
+  },
+  SERVER_MAX_REQUEST_BYTES: {
+    meaning: "Largest request message.",
+    type: wholeNumber(1, 1_073_741_824, "bytes"),
+    default: "65536",
+  },
+  SERVER_MAX_HEADER_BYTES: {
+    meaning: "Largest set of request headers.",
+    type: wholeNumber(1024, 1_048_576, "bytes"),
+    default: "16384",
+  },
+  SERVER_MAX_CONCURRENT_STREAMS: {
+    meaning: "Most requests at once on one HTTP/2 connection.",
+    type: wholeNumber(1, 1_000_000, "streams"),
+    default: "100",
+  },
+  SERVER_MAX_CONNECTIONS: {
+    meaning: "Most client connections at once.",
+    type: wholeNumber(1, 1_000_000, "connections"),
+    default: "10000",
+  },
+  SERVER_HEADER_TIMEOUT: {
+    meaning: "Time for a client to send its first bytes and the headers of each request.",
+    type: seconds(),
+    default: "10",
+  },
+  SERVER_REQUEST_TIMEOUT: {
+    meaning: "Time for a client to send a whole request.",
+    type: seconds(),
+    default: "30",
+  },
+  SERVER_IDLE_TIMEOUT: {
+    meaning: "Time that a connection without a request stays open.",
+    type: seconds(),
+    default: "120",
+  },
+  SHUTDOWN_TIMEOUT: {
+    meaning: "Time for requests in flight to finish on shutdown.",
+    type: seconds("do not wait"),
+    default: "25",
+  },
+} satisfies Record<string, Setting>;

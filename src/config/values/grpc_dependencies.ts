@@ -1,0 +1,54 @@
+import type { GrpcDependencyConfig } from "../config.ts";
+import { splitList } from "./network.ts";
+import { boolean, parsedBy, type ValueType } from "./value_type.ts";
+
+/** The database's own name among the dependencies, fixed by the specification (story 3). */
+const RESERVED_NAME = "postgresql-primary";
+
+/**
+ * The gRPC services to check: `name=url` entries, separated by commas.
+ *
+ * The URL is `http://host[:port]` (cleartext HTTP/2) or `https://host[:port]`, followed by
+ * `?critical=false` and `&service=package.Service` as needed.
+ */
+export const grpcDependencies: ValueType<readonly GrpcDependencyConfig[]> = parsedBy(
+  "name=http(s)://host:port entries separated by commas, each with an optional " +
+    "?critical=true|false&service=name",
+  (text, fail) => {
+    const seen = new Set<string>();
+    return splitList(text).map((entry, index) => {
+      const dependency = parseEntry(entry, (problem) => fail(`${problem} (entry ${index + 1})`));
+      if (seen.has(dependency.name)) fail(`has the same name twice (entry ${index + 1})`);
+      seen.add(dependency.name);
+      return dependency;
+    });
+  },
+);
+
+function parseEntry(entry: string, fail: (problem: string) => void): GrpcDependencyConfig {
+  const [, name, address] = /^([^=]*)=(.*)$/.exec(entry) ?? [];
+  if (name === undefined || address === undefined || !URL.canParse(address)) {
+    fail("has an entry that is not name=url");
+    return { name: entry, url: "", critical: true, service: "" };
+  }
+  if (!/^[a-z0-9][a-z0-9._-]*$/i.test(name)) {
+    fail("has a name with other characters than letters, digits, '.', '_' and '-'");
+  }
+  if (name === RESERVED_NAME) fail(`uses the reserved name ${RESERVED_NAME}`);
+
+  const url = new URL(address);
+  if (!["http:", "https:"].includes(url.protocol)) fail("has a URL that is not http or https");
+  if (url.username !== "" || url.password !== "") fail("has credentials in a URL");
+  if (!["", "/"].includes(url.pathname) || url.hash !== "") fail("has a path in a URL");
+
+  const unknown = [...url.searchParams.keys()].some((key) =>
+    !["critical", "service"].includes(key)
+  );
+  if (unknown) fail("has a URL parameter other than critical and service");
+  const critical = boolean.schema.safeParse(url.searchParams.get("critical") ?? "true");
+  if (!critical.success) fail("has a critical that is neither true nor false");
+  const service = url.searchParams.get("service") ?? "";
+  if (!/^[\w.]*$/.test(service)) fail("has a service that is not the name of a gRPC service");
+
+  return { name, url: url.origin, critical: critical.data ?? true, service };
+}

@@ -1,0 +1,59 @@
+import { isIPv6 } from "node:net";
+import { parsedBy, type ValueType } from "./value_type.ts";
+
+// Underscores are not in RFC 1123, but container names have them.
+const HOST_NAME =
+  /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?$/i;
+
+function parseHost(text: string, fail: (problem: string) => void): string {
+  const host = /^\[(.*)\]$/.exec(text)?.[1] ?? text;
+  if (isIPv6(host) || HOST_NAME.test(text)) return host;
+  if (text === "") fail("has an empty host");
+  else if (text.startsWith("/")) fail("is a Unix socket directory, which is not supported");
+  else if (/^[^:]+:\d+$/.test(text)) fail("is a host with a port; ports have their own setting");
+  else fail("is not a host name or IP address");
+  return host;
+}
+
+/** A host name or IP address; IPv6 with or without brackets, held without. */
+export const host: ValueType<string> = parsedBy("host name or IP address", parseHost);
+
+/** One or several hosts. */
+export const hosts: ValueType<readonly string[]> = parsedBy(
+  "host name or IP address, or several separated by commas",
+  (text, fail) => splitList(text).map((entry) => parseHost(entry, fail)),
+);
+
+/** One or several ports; an empty entry among several is `undefined`, as in libpq. */
+export const ports: ValueType<readonly (number | undefined)[]> = parsedBy(
+  "whole number from 1 to 65535, or one for each host separated by commas",
+  (text, fail) => {
+    return splitList(text).map((entry) => {
+      if (entry === "") return undefined;
+      if (!/^\d+$/.test(entry)) fail("is not a whole number");
+      else if (Number(entry) < 1 || Number(entry) > 65535) fail("is not from 1 to 65535");
+      return Number(entry);
+    });
+  },
+);
+
+/** Origins of browser pages in the form that browsers send (RFC 6454), or only `*`. */
+export const origins: ValueType<readonly string[]> = parsedBy(
+  "origins such as https://app.example.com:8443, separated by commas, or *",
+  (text, fail) => {
+    if (text.trim() === "*") return ["*"];
+    return splitList(text).map((entry, index) => {
+      // Without the pattern, URL would drop a path or credentials silently.
+      if (!/^https?:\/\/[^/?#@\s]+$/i.test(entry) || !URL.canParse(entry)) {
+        fail(`has an entry that is not an origin (entry ${index + 1})`);
+        return entry;
+      }
+      return new URL(entry).origin;
+    });
+  },
+);
+
+/** Splits at commas; spaces around an entry do not belong to it. */
+export function splitList(text: string): string[] {
+  return text.split(",").map((entry) => entry.trim());
+}

@@ -1,0 +1,48 @@
+import { cors as connectCors } from "@connectrpc/connect";
+import type { Handler, Request } from "./handler.ts";
+
+/** How long a browser may remember a preflight answer; Chromium's own limit is two hours. */
+const PREFLIGHT_MAX_AGE_S = 7_200;
+
+/**
+ * Answers cross-origin preflights and marks responses for the allowed origins, with the headers
+ * that Connect and gRPC-Web need (https://connectrpc.com/docs/cors). `*` allows every origin.
+ * Without allowed origins the handler is returned as it is.
+ *
+ * Source: Fetch standard, "CORS protocol".
+ */
+export function cors(inner: Handler, allowedOrigins: readonly string[]): Handler {
+  if (allowedOrigins.length === 0) return inner;
+  return async (request) => {
+    const origin = request.header.get("origin");
+    const allowed = origin !== null &&
+      (allowedOrigins.includes("*") || allowedOrigins.includes(origin));
+    if (isPreflight(request)) {
+      return { status: 204, header: allowed ? preflightHeader(origin) : new Headers(varyOrigin) };
+    }
+    const response = await inner(request);
+    const header = new Headers(response.header);
+    header.append("vary", "Origin");
+    if (allowed) {
+      header.set("access-control-allow-origin", origin);
+      header.set("access-control-expose-headers", connectCors.exposedHeaders.join(", "));
+    }
+    return { ...response, header };
+  };
+}
+
+const varyOrigin = { vary: "Origin" };
+
+function isPreflight(request: Request): boolean {
+  return request.method === "OPTIONS" && request.header.has("access-control-request-method");
+}
+
+function preflightHeader(origin: string): Headers {
+  return new Headers({
+    ...varyOrigin,
+    "access-control-allow-origin": origin,
+    "access-control-allow-methods": connectCors.allowedMethods.join(", "),
+    "access-control-allow-headers": connectCors.allowedHeaders.join(", "),
+    "access-control-max-age": String(PREFLIGHT_MAX_AGE_S),
+  });
+}

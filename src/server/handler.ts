@@ -1,0 +1,63 @@
+import { type ContextKey, type ContextValues, createContextKey } from "@connectrpc/connect";
+import type { UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
+
+/** A request whose body is a byte stream, whatever HTTP version carried it. */
+export type Request = Omit<UniversalServerRequest, "body" | "contextValues"> & {
+  readonly body: AsyncIterable<Uint8Array>;
+  readonly contextValues: ContextValues;
+};
+
+/** An answer; its body is consumed once. */
+export type Response = UniversalServerResponse;
+
+/** Answers one request. Handlers are composed by wrapping. */
+export type Handler = (request: Request) => Promise<Response>;
+
+/** Address of the client as `host:port`; empty when it has already left. */
+export const peerKey: ContextKey<string> = createContextKey("", { description: "peer" });
+
+/** The path of a request, without its query. */
+export function pathOf(request: Pick<Request, "url">): string {
+  return new URL(request.url).pathname;
+}
+
+/** The media type of a request in lower case, without parameters. */
+export function contentTypeOf(request: Pick<Request, "header">): string {
+  return (request.header.get("content-type") ?? "").split(";", 1)[0]!.trim().toLowerCase();
+}
+
+/** A complete answer in bytes or text; a HEAD request gets the header only. */
+export function response(
+  request: Pick<Request, "method">,
+  status: number,
+  contentType: string,
+  content: string | Uint8Array,
+  header: Record<string, string> = {},
+): Response {
+  const body = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  return {
+    status,
+    header: new Headers({
+      "content-type": contentType,
+      "content-length": String(body.byteLength),
+      "x-content-type-options": "nosniff",
+      ...header,
+    }),
+    ...(request.method === "HEAD" ? {} : { body: single(body) }),
+  };
+}
+
+/** A short plain-text answer. */
+export function textResponse(
+  request: Pick<Request, "method">,
+  status: number,
+  text: string,
+  header?: Record<string, string>,
+): Response {
+  return response(request, status, "text/plain; charset=utf-8", `${text}\n`, header);
+}
+
+/** A body of one chunk. */
+export async function* single(chunk: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield chunk;
+}

@@ -1,0 +1,2 @@
+export { addReflection } from "./reflection.ts";
+export { Server, type ServerOptions } from "./server.ts";

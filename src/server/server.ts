@@ -1,0 +1,110 @@
+import type { ConnectRouter } from "@connectrpc/connect";
+import type { ServerConfig } from "../config/mod.ts";
+import type { Logger } from "../telemetry/mod.ts";
+import { cors } from "./cors.ts";
+import { grpcWebText } from "./grpc_web_text.ts";
+import { type Handler, pathOf, type Request, textResponse } from "./handler.ts";
+import { Listener } from "./listener.ts";
+import { nodeHandler } from "./node_handler.ts";
+import { notFound } from "./not_found.ts";
+import { index, livez, type Readiness, readyz } from "./probes.ts";
+import { requestLog } from "./request_log.ts";
+import { rpcHandlers } from "./rpc.ts";
+
+/** What a {@linkcode Server} serves. */
+export interface ServerOptions {
+  readonly config: ServerConfig;
+  readonly version: string;
+  readonly logger: Logger;
+  /** Registers the RPC services. */
+  readonly routes: (router: ConnectRouter) => void;
+  /** Asked by every `/readyz`. */
+  readonly readiness: () => Readiness;
+}
+
+/** Serves gRPC, gRPC-Web, Connect and plain HTTP on one port. */
+export class Server implements AsyncDisposable {
+  readonly #listener: Listener;
+  readonly #config: ServerConfig;
+  readonly #shutdown = new AbortController();
+
+  constructor(options: ServerOptions) {
+    const { config, logger } = options;
+    this.#config = config;
+    this.#listener = new Listener({
+      ...config,
+      tls: config.tls && { cert: config.tls.cert, key: config.tls.key.reveal() },
+      onRequest: nodeHandler(this.#handler(options), {
+        requestTimeoutMs: config.requestTimeoutMs,
+        onError: (err) => logger.error({ event: "request.failed", err }, "a request failed"),
+      }),
+    });
+  }
+
+  #handler(options: ServerOptions): Handler {
+    const { config, logger } = options;
+    const handlers = new Map<string, Handler>([
+      ["/", index(options.version)],
+      ["/livez", livez()],
+      ["/readyz", readyz(options.readiness)],
+      ...rpcHandlers({
+        routes: options.routes,
+        maxRequestBytes: config.maxRequestBytes,
+        shutdownSignal: this.#shutdown.signal,
+        logger,
+      }),
+    ]);
+    const dispatch = (request: Request) => (handlers.get(pathOf(request)) ?? notFound)(request);
+    return requestLog(cors(grpcWebText(explained(dispatch)), config.corsAllowedOrigins), logger);
+  }
+
+  /**
+   * Starts to listen.
+   *
+   * @returns the base URL that this machine can reach the server by
+   * @throws {Error} with code EADDRINUSE, EADDRNOTAVAIL or EACCES when the port cannot be had
+   */
+  async listen(): Promise<URL> {
+    const { host, port } = await this.#listener.listen();
+    const reachable = host === "0.0.0.0" || host === "::" ? "localhost" : host;
+    const authority = reachable.includes(":") ? `[${reachable}]` : reachable;
+    return new URL(`${this.#config.tls ? "https" : "http"}://${authority}:${port}`);
+  }
+
+  /**
+   * Stops accepting, ends the streams that only wait for news, lets the other requests finish, and
+   * cuts what is still running after the configured shutdown timeout or when `signal` aborts.
+   */
+  async close(signal?: AbortSignal): Promise<void> {
+    this.#shutdown.abort();
+    const timeout = AbortSignal.timeout(this.#config.shutdownTimeoutMs);
+    await this.#listener.close(signal ? AbortSignal.any([signal, timeout]) : timeout);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#shutdown.abort();
+    await this.#listener[Symbol.asyncDispose]();
+  }
+}
+
+const EXPLANATIONS: Readonly<Record<number, string>> = {
+  405: "405 Method Not Allowed: RPCs take POST, and GET where they have no side effects",
+  415: "415 Unsupported Media Type: use application/json, application/proto, " +
+    "application/connect+json, application/connect+proto, application/grpc or application/grpc-web",
+  505: "505 HTTP Version Not Supported: this RPC needs HTTP/2",
+};
+
+/** Gives words to the refusals that Connect sends without a body. */
+function explained(inner: Handler): Handler {
+  return async (request) => {
+    const answer = await inner(request);
+    const explanation = EXPLANATIONS[answer.status];
+    if (explanation === undefined || answer.body !== undefined) return answer;
+    return textResponse(
+      request,
+      answer.status,
+      explanation,
+      Object.fromEntries(answer.header ?? []),
+    );
+  };
+}

@@ -1,0 +1,41 @@
+import { type Logger as PinoLogger, pino } from "pino";
+import { build as pretty } from "pino-pretty";
+import type { LogConfig } from "../config/mod.ts";
+import { createRedactor, REDACTED, SECRET_FIELDS } from "./redact.ts";
+
+/** A structured logger: `logger.info({ event: "database.connected" }, "message")`. */
+export type Logger = PinoLogger;
+
+/** What {@linkcode createLogger} needs besides the configured level and format. */
+export interface LoggerOptions {
+  readonly version: string;
+  /** Values that no line may contain, as the second wall behind the `Secret` type. */
+  readonly secrets?: readonly string[];
+  /** Where lines go; default: standard output. */
+  readonly destination?: { write(line: string): void };
+}
+
+/** Creates the logger of this process: JSON lines, or lines for people with `format: "pretty"`. */
+export function createLogger(config: LogConfig, options: LoggerOptions): Logger {
+  const redact = createRedactor(options.secrets ?? []);
+  const standardOutput = pino.destination({ fd: 1, sync: true });
+  const destination = options.destination ?? standardOutput;
+  return pino({
+    level: config.level,
+    base: { service: "treasury-service", version: options.version },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (level) => ({ level }) },
+    redact: { paths: [...SECRET_FIELDS], censor: REDACTED },
+    hooks: { streamWrite: redact },
+  }, config.format === "pretty" ? prettyStream(destination) : destination);
+}
+
+function prettyStream(destination: { write(line: string): void }) {
+  return pretty({
+    colorize: destination instanceof Object && Deno.stdout.isTerminal() && !Deno.noColor,
+    ignore: "service,version,event",
+    translateTime: "SYS:HH:MM:ss.l",
+    singleLine: true,
+    destination: destination as never,
+  });
+}

@@ -1,0 +1,71 @@
+import type { ConnectRouter } from "@connectrpc/connect";
+import { Health, ServiceStatus } from "../../gen/treasury/v1/health_pb.ts";
+import type { ServerConfig } from "../../src/config/mod.ts";
+import { addReflection, Server } from "../../src/server/mod.ts";
+import { createLogger, type Logger } from "../../src/telemetry/mod.ts";
+
+/** The defaults of docs/configuration.md on a free port of the loopback interface. */
+export const SERVER_DEFAULTS: ServerConfig = {
+  host: "127.0.0.1",
+  port: 0,
+  tls: undefined,
+  corsAllowedOrigins: [],
+  maxRequestBytes: 65_536,
+  maxHeaderBytes: 16_384,
+  maxConcurrentStreams: 100,
+  maxConnections: 10_000,
+  headerTimeoutMs: 10_000,
+  requestTimeoutMs: 30_000,
+  idleTimeoutMs: 120_000,
+  shutdownTimeoutMs: 25_000,
+};
+
+/** A server for tests of the transport, and what it logged. */
+export interface TestServer extends AsyncDisposable {
+  readonly url: URL;
+  readonly port: number;
+  readonly server: Server;
+  /** Log records, oldest first. */
+  readonly logs: Record<string, unknown>[];
+}
+
+/** Starts a server whose RPCs answer without a database; `routes` replaces them. */
+export async function startServer(
+  overrides: Partial<ServerConfig> = {},
+  routes: (router: ConnectRouter) => void = healthyRoutes,
+): Promise<TestServer> {
+  const { logger, logs } = captureLogger();
+  const server = new Server({
+    config: { ...SERVER_DEFAULTS, ...overrides },
+    version: "0.0.0-test",
+    logger,
+    routes,
+    readiness: () => ({ ready: true, reason: "" }),
+  });
+  const url = await server.listen();
+  const port = Number(url.port);
+  return { url, port, server, logs, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+}
+
+/** A logger that keeps its records. */
+export function captureLogger(): { logger: Logger; logs: Record<string, unknown>[] } {
+  const logs: Record<string, unknown>[] = [];
+  const logger = createLogger({ level: "debug", format: "json" }, {
+    version: "0.0.0-test",
+    destination: { write: (line) => void logs.push(JSON.parse(line)) },
+  });
+  return { logger, logs };
+}
+
+function healthyRoutes(router: ConnectRouter): void {
+  const health = { status: ServiceStatus.HEALTHY, message: "Service is fully operational" };
+  router.service(Health, {
+    getHealth: () => health,
+    async *watchHealth(_request, context) {
+      yield { health };
+      await new Promise((resolve) => context.signal.addEventListener("abort", resolve));
+      throw context.signal.reason;
+    },
+  });
+  addReflection(router, [Health]);
+}
