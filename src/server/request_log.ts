@@ -20,7 +20,7 @@ const SERVER_FAULTS: ReadonlySet<Code> = new Set([
   Code.DeadlineExceeded,
 ]);
 
-/** Paths that machines poll; their successes are logged at debug. */
+/** Paths that machines poll; changes of health have log events of their own. */
 const PROBES: ReadonlySet<string> = new Set(["/livez", "/readyz", "/grpc.health.v1.Health/Check"]);
 
 /** Logs each request once, when its answer has been sent or given up. */
@@ -54,7 +54,7 @@ function logRequest(logger: Logger, request: Request, response: Response, durati
   const failed = code === undefined
     ? response.status >= 500
     : code !== "ok" && SERVER_FAULTS.has(code);
-  const level = failed ? "warn" : PROBES.has(path) ? "debug" : "info";
+  const level = PROBES.has(path) ? "debug" : failed ? "warn" : "info";
   logger[level]({
     event: "request",
     method: path,

@@ -10,8 +10,6 @@ export interface RpcOptions {
   readonly routes: (router: ConnectRouter) => void;
   /** Largest request message, in bytes, compressed or not. */
   readonly maxRequestBytes: number;
-  /** Ends the signal of every RPC that is running when it aborts. */
-  readonly shutdownSignal: AbortSignal;
   readonly logger: Logger;
 }
 
@@ -25,7 +23,6 @@ export function rpcHandlers(options: RpcOptions): ReadonlyMap<string, Handler> {
     interceptors: [errorInterceptor(options.logger)],
     jsonOptions: { alwaysEmitImplicit: true, useProtoFieldName: true },
     readMaxBytes: options.maxRequestBytes,
-    shutdownSignal: options.shutdownSignal,
   });
   options.routes(router);
   return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));

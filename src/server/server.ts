@@ -26,7 +26,6 @@ export interface ServerOptions {
 export class Server implements AsyncDisposable {
   readonly #listener: Listener;
   readonly #config: ServerConfig;
-  readonly #shutdown = new AbortController();
 
   constructor(options: ServerOptions) {
     const { config, logger } = options;
@@ -50,7 +49,6 @@ export class Server implements AsyncDisposable {
       ...rpcHandlers({
         routes: options.routes,
         maxRequestBytes: config.maxRequestBytes,
-        shutdownSignal: this.#shutdown.signal,
         logger,
       }),
     ]);
@@ -71,18 +69,22 @@ export class Server implements AsyncDisposable {
     return new URL(`${this.#config.tls ? "https" : "http"}://${authority}:${port}`);
   }
 
+  /** Client connections that are open now. */
+  get connections(): number {
+    return this.#listener.connections;
+  }
+
   /**
-   * Stops accepting, ends the streams that only wait for news, lets the other requests finish, and
-   * cuts what is still running after the configured shutdown timeout or when `signal` aborts.
+   * Stops accepting, lets the requests in flight finish, and cuts what is still running after the
+   * configured shutdown timeout or when `signal` aborts. Streams that wait for news must be ended
+   * by their services.
    */
   async close(signal?: AbortSignal): Promise<void> {
-    this.#shutdown.abort();
     const timeout = AbortSignal.timeout(this.#config.shutdownTimeoutMs);
     await this.#listener.close(signal ? AbortSignal.any([signal, timeout]) : timeout);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#shutdown.abort();
     await this.#listener[Symbol.asyncDispose]();
   }
 }

@@ -1,8 +1,11 @@
+import assert from "node:assert/strict";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { Health, ServiceStatus } from "../../gen/treasury/v1/health_pb.ts";
 import type { ServerConfig } from "../../src/config/mod.ts";
 import { addReflection, Server } from "../../src/server/mod.ts";
 import { createLogger, type Logger } from "../../src/telemetry/mod.ts";
+import { eventually } from "./condition.ts";
+import { GET_HEALTH, RawSocket } from "./raw_socket.ts";
 
 /** The defaults of docs/configuration.md on a free port of the loopback interface. */
 export const SERVER_DEFAULTS: ServerConfig = {
@@ -45,6 +48,16 @@ export async function startServer(
   const url = await server.listen();
   const port = Number(url.port);
   return { url, port, server, logs, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+}
+
+/** Asserts that the server answers a new client, and holds no connection after that. */
+export async function assertUnharmed({ server, port }: TestServer): Promise<void> {
+  {
+    await using socket = await RawSocket.connect(port);
+    socket.write(GET_HEALTH);
+    assert.match((await socket.readResponse()).body, /"status":"HEALTHY"/);
+  }
+  await eventually(() => server.connections === 0, { what: "no connection is held" });
 }
 
 /** A logger that keeps its records. */

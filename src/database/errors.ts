@@ -1,0 +1,129 @@
+import {
+  codeOfSocketError,
+  codeOfSqlState,
+  type DatabaseErrorCode,
+  ERROR_CODES,
+} from "./error_codes.ts";
+
+export type { DatabaseErrorCode } from "./error_codes.ts";
+
+/** Optional parts of a {@linkcode DatabaseError}. */
+export interface DatabaseErrorOptions {
+  /** For logs; the default is the public message. Must hold no secret. */
+  readonly message?: string | undefined;
+  /** What led to this error; it is copied without the fields that can carry data. */
+  readonly cause?: unknown;
+  /** The server's SQLSTATE, when it sent one. */
+  readonly sqlState?: string | undefined;
+}
+
+/**
+ * Every failure of the database layer. `code` says what happened and never
+ * changes its spelling, `publicMessage` may be shown to anyone, and `message`
+ * and `cause` are for the log: they name hosts and repeat the server's primary
+ * message, but hold no credentials, SQL or parameters.
+ */
+export class DatabaseError extends Error {
+  override readonly name = "DatabaseError";
+  readonly code: DatabaseErrorCode;
+  /** Whether the same call may succeed later with nothing changed. */
+  readonly retryable: boolean;
+  readonly publicMessage: string;
+  readonly sqlState: string | undefined;
+
+  constructor(code: DatabaseErrorCode, options: DatabaseErrorOptions = {}) {
+    const { retryable, publicMessage } = ERROR_CODES[code];
+    super(options.message ?? publicMessage);
+    if (options.cause !== undefined) {
+      // Not enumerable, as in every other Error; loggers and inspect find it by name.
+      Object.defineProperty(this, "cause", {
+        value: withoutData(options.cause),
+        configurable: true,
+        writable: true,
+      });
+    }
+    this.code = code;
+    this.retryable = retryable;
+    this.publicMessage = publicMessage;
+    this.sqlState = options.sqlState;
+  }
+
+  /** Whether this says that the database cannot be used at all at the moment. */
+  get isOutage(): boolean {
+    return ERROR_CODES[this.code].outage;
+  }
+}
+
+/** Whether the error came from the driver, the network or this layer, rather than from the caller. */
+export function isDatabaseFailure(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  if (error instanceof DatabaseError || error.name === "PostgresError") return true;
+  return codeOfSocketError(String(codeOf(error))) !== undefined;
+}
+
+/**
+ * Turns whatever the driver, the network or the resolver threw into a
+ * {@linkcode DatabaseError}: by SQLSTATE when the server sent one, else by the
+ * error's code. A `DatabaseError` is returned as it is.
+ */
+export function classify(error: unknown): DatabaseError {
+  if (error instanceof DatabaseError) return error;
+  if (!(error instanceof Error)) return new DatabaseError("QUERY_FAILED", { cause: error });
+  const code = String(codeOf(error));
+  if (error.name === "PostgresError") {
+    return new DatabaseError(codeOfSqlState(code), {
+      message: `${error.message} (SQLSTATE ${code})`,
+      cause: error,
+      sqlState: code,
+    });
+  }
+  return new DatabaseError(codeOfSocketError(code) ?? "QUERY_FAILED", {
+    message: error.message,
+    cause: error,
+  });
+}
+
+/** The error to throw for an aborted signal: its reason when that is ours, else `ABORTED`. */
+export function abortReason(signal: AbortSignal | undefined): DatabaseError {
+  const reason: unknown = signal?.reason;
+  return reason instanceof DatabaseError ? reason : new DatabaseError("ABORTED", { cause: reason });
+}
+
+function codeOf(error: Error): unknown {
+  return "code" in error ? error.code : undefined;
+}
+
+/**
+ * Fields that help to find a fault. Everything else a driver hangs on an error
+ * (statement, parameters, `detail` and `where` with values of rows, options) is left out.
+ */
+const KEPT_FIELDS = [
+  "code",
+  "syscall",
+  "address",
+  "port",
+  "severity",
+  "routine",
+  "position",
+  "schema_name",
+  "table_name",
+  "column_name",
+  "constraint_name",
+] as const;
+
+function withoutData(error: unknown): unknown {
+  if (error instanceof DatabaseError) return error;
+  if (error instanceof AggregateError) {
+    return new AggregateError(error.errors.map(withoutData), error.message);
+  }
+  if (!(error instanceof Error)) return typeof error === "string" ? error : undefined;
+  const copy = new Error(error.message);
+  Object.defineProperty(copy, "name", { value: error.name });
+  // Read only when shown: writing out a stack is slow.
+  Object.defineProperty(copy, "stack", { get: () => error.stack });
+  for (const field of KEPT_FIELDS) {
+    const value: unknown = Reflect.get(error, field);
+    if (value !== undefined) Object.defineProperty(copy, field, { value, enumerable: true });
+  }
+  return copy;
+}

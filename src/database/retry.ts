@@ -1,0 +1,62 @@
+import pRetry from "p-retry";
+import type { Clock } from "./clock.ts";
+import { sleep } from "./deadline.ts";
+import { classify, type DatabaseError } from "./errors.ts";
+
+/** Settings of {@linkcode retry}. */
+export interface RetryOptions {
+  /** Upper limit of the first delay; it doubles with every failure. */
+  readonly initialDelayMs: number;
+  /** The upper limit never grows beyond this. */
+  readonly maxDelayMs: number;
+  /** Ends the retries, also while one waits. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  /** From 0 up to 1; for the jitter. */
+  readonly random: () => number;
+  /** Called after each failure, before the delay. */
+  readonly onFailure: (error: DatabaseError, delayMs: number) => void;
+}
+
+/**
+ * Tries until it succeeds or the signal aborts. Delays grow exponentially with
+ * full jitter (a random part of the limit), so that many clients of a database
+ * that comes back do not all come at once. An error that cannot pass by itself
+ * (`retryable` is false, for instance a rejected password) waits for the whole
+ * longest delay each time.
+ *
+ * @throws The signal's reason; nothing else ends it.
+ *
+ * Source of full jitter: AWS Architecture Blog, "Exponential Backoff And Jitter" (2015).
+ */
+export function retry<T>(attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
+  const { signal, clock, onFailure } = options;
+  return pRetry(
+    () => attempt().catch((error) => Promise.reject(classify(error))),
+    {
+      retries: Infinity,
+      // The delay is made below: p-retry's own has no full jitter and no delay per error.
+      minTimeout: 0,
+      signal,
+      onFailedAttempt: async ({ error, attemptNumber }) => {
+        const failure = classify(error);
+        const delayMs = retryDelay(attemptNumber, failure, options);
+        onFailure(failure, delayMs);
+        await sleep(delayMs, signal, clock);
+      },
+    },
+  );
+}
+
+/** The delay after the nth failure. */
+export function retryDelay(
+  attemptNumber: number,
+  error: DatabaseError,
+  { initialDelayMs, maxDelayMs, random }: Pick<
+    RetryOptions,
+    "initialDelayMs" | "maxDelayMs" | "random"
+  >,
+): number {
+  if (!error.retryable) return maxDelayMs;
+  return random() * Math.min(maxDelayMs, initialDelayMs * 2 ** (attemptNumber - 1));
+}

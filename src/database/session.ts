@@ -1,0 +1,122 @@
+import type { DatabaseConfig, HostAddress, TargetSessionAttrs } from "../config/mod.ts";
+import { Connection, type ConnectionOptions, type ServerRole } from "./connection.ts";
+import { abortReason, classify, DatabaseError } from "./errors.ts";
+import { connectSocket, isSocketDirectory } from "./socket.ts";
+import { upgradeToTls } from "./tls.ts";
+
+/** One server to try: what was configured, and an address that the name resolved to. */
+export interface Candidate extends HostAddress {
+  readonly address: string;
+  /** The role that the server must have. */
+  readonly role: TargetSessionAttrs;
+}
+
+/** What is the same for every server of the list. */
+export type SessionOptions = Omit<ConnectionOptions, "host" | "port">;
+
+type Encryption = "plain" | "tls" | "tls-if-offered";
+
+/**
+ * Opens a session with one server, trying the encryptions that `sslmode` allows in its order.
+ *
+ * @throws {DatabaseError} Classified; `WRONG_SERVER_ROLE` when the server has another role.
+ *
+ * Source: PostgreSQL documentation, 34.19.3 "Protection Provided in Different Modes".
+ */
+export async function openSession(
+  candidate: Candidate,
+  config: DatabaseConfig,
+  session: SessionOptions,
+  signal: AbortSignal,
+): Promise<Connection> {
+  const [first, second] = encryptions(candidate, config);
+  try {
+    return await openEncrypted(candidate, first, config, session, signal);
+  } catch (error) {
+    const { code, sqlState } = classify(error);
+    // 28000 is pg_hba.conf refusing this kind of connection; a wrong password is 28P01.
+    const mayHelp = sqlState === "28000" || (code === "TLS_FAILED" && first === "tls-if-offered");
+    if (second === undefined || !mayHelp || signal.aborted) throw error;
+    return await openEncrypted(candidate, second, config, session, signal);
+  }
+}
+
+function encryptions(
+  { host }: Candidate,
+  { tls }: DatabaseConfig,
+): readonly [Encryption, Encryption?] {
+  // As in libpq, sslmode is ignored on unix sockets.
+  if (isSocketDirectory(host)) return ["plain"];
+  switch (tls.mode) {
+    case "disable":
+      return ["plain"];
+    case "allow":
+      return ["plain", "tls"];
+    case "prefer":
+      return ["tls-if-offered", "plain"];
+    default:
+      return ["tls"];
+  }
+}
+
+async function openEncrypted(
+  { host, port, address, role }: Candidate,
+  encryption: Encryption,
+  config: DatabaseConfig,
+  session: SessionOptions,
+  signal: AbortSignal,
+): Promise<Connection> {
+  const keepAliveIdleMs = config.keepAlives ? config.keepAlivesIdleMs : undefined;
+  const socket = await connectSocket({ host: address, port }, { keepAliveIdleMs, signal });
+  let secured;
+  try {
+    secured = encryption === "plain"
+      ? undefined
+      : await upgradeToTls(socket, host, config.tls, signal);
+    if (secured === undefined && encryption === "tls") {
+      throw new DatabaseError("TLS_FAILED", {
+        message: `${host}:${port} does not offer TLS, which sslmode ${config.tls.mode} needs`,
+      });
+    }
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+
+  const connection = new Connection(secured ?? socket, { ...session, host, port });
+  const server = await connection.startup(signal).catch((error) => {
+    throw asConnectFailure(error, signal);
+  });
+  if (!accepts(role, server)) {
+    await connection.close();
+    throw new DatabaseError("WRONG_SERVER_ROLE", {
+      message: `${host}:${port} is not a ${role} server (target_session_attrs)`,
+    });
+  }
+  return connection;
+}
+
+/** A statement's own failure cannot happen here: it is the server refusing the session. */
+function asConnectFailure(error: unknown, signal: AbortSignal): DatabaseError {
+  if (signal.aborted) return abortReason(signal);
+  const failure = classify(error);
+  if (failure.code !== "QUERY_FAILED") return failure;
+  const { message, sqlState } = failure;
+  return new DatabaseError("CONNECTION_REJECTED", { message, sqlState, cause: error });
+}
+
+/** Whether a server is one that `target_session_attrs` asks for. */
+function accepts(wanted: TargetSessionAttrs, { inRecovery, readOnly }: ServerRole): boolean {
+  switch (wanted) {
+    case "read-write":
+      return !readOnly;
+    case "read-only":
+      return readOnly;
+    case "primary":
+      return !inRecovery;
+    case "standby":
+      return inRecovery;
+    default:
+      return true;
+  }
+}

@@ -1,0 +1,82 @@
+import { lookup } from "node:dns/promises";
+import net from "node:net";
+import type { HostAddress } from "../config/mod.ts";
+import { abortable } from "./deadline.ts";
+import { abortReason, classify } from "./errors.ts";
+
+/** Settings of {@linkcode connectSocket}. */
+export interface SocketOptions {
+  /** Time of silence before TCP keepalive probes start; undefined sends none. */
+  readonly keepAliveIdleMs: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Every address of a host name, in the resolver's order. An IP address or the
+ * directory of a unix socket is its own and only address.
+ *
+ * @throws {DatabaseError} `HOST_NOT_FOUND`, or the signal's reason.
+ */
+export async function resolveHost(host: string, signal: AbortSignal): Promise<string[]> {
+  if (net.isIP(host) !== 0 || isSocketDirectory(host)) return [host];
+  try {
+    const found = await abortable(lookup(host, { all: true, order: "verbatim" }), signal);
+    return found.map(({ address }) => address);
+  } catch (error) {
+    throw classify(error);
+  }
+}
+
+/** Whether the host is, as in libpq, the directory of a unix socket. */
+export function isSocketDirectory(host: string): boolean {
+  return host.startsWith("/");
+}
+
+/**
+ * Opens a TCP connection to one address (or a unix socket), with Nagle's
+ * algorithm off. It has no time limit of its own: abort the signal.
+ *
+ * @throws {DatabaseError} Classified by the error of the operating system, or the signal's reason.
+ */
+export async function connectSocket(
+  { host, port }: HostAddress,
+  { keepAliveIdleMs, signal }: SocketOptions,
+): Promise<net.Socket> {
+  if (signal.aborted) throw abortReason(signal);
+  const socket = isSocketDirectory(host)
+    ? net.connect({ path: `${host}/.s.PGSQL.${port}` })
+    : net.connect({ host, port });
+  try {
+    await untilEvent(socket, "connect", signal);
+  } catch (error) {
+    socket.destroy();
+    throw classify(error);
+  }
+  socket.setNoDelay(true);
+  if (keepAliveIdleMs !== undefined) socket.setKeepAlive(true, keepAliveIdleMs);
+  return socket;
+}
+
+/**
+ * Resolves with the first argument of the socket's next `event`; rejects on an
+ * error, on a close (as a reset) and on abort. Leaves a listener for errors
+ * behind, because an error that nobody listens to ends the process.
+ */
+export async function untilEvent(
+  socket: net.Socket,
+  event: "connect" | "data" | "secureConnect",
+  signal: AbortSignal,
+): Promise<unknown> {
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+  const onClose = () =>
+    reject(Object.assign(new Error("The server closed the connection"), { code: "ECONNRESET" }));
+  socket.once(event, resolve);
+  socket.on("error", reject);
+  socket.once("close", onClose);
+  try {
+    return await abortable(promise, signal);
+  } finally {
+    socket.off(event, resolve);
+    socket.off("close", onClose);
+  }
+}

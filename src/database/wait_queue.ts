@@ -1,0 +1,121 @@
+import type { Clock, TimerHandle } from "./clock.ts";
+import { MAX_TIMER_MS } from "./deadline.ts";
+import { abortReason, DatabaseError } from "./errors.ts";
+
+/** How a wait ended. */
+export type WaitOutcome = "served" | "failed" | "timeout" | "aborted";
+
+/** One caller in the queue; also a node of its linked list. */
+interface Waiter<T> {
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+  readonly leave: (outcome: WaitOutcome) => void;
+  previous: Waiter<T> | undefined;
+  next: Waiter<T> | undefined;
+}
+
+/** Settings of {@linkcode WaitQueue.wait}. */
+export interface WaitOptions {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Makes the error of a timeout. */
+  readonly onTimeout: () => DatabaseError;
+  /** Called once, when the wait is over. */
+  readonly onEnd: (outcome: WaitOutcome) => void;
+}
+
+/**
+ * Callers that wait for a value, first come first served. Joining, serving and
+ * leaving take constant time: a linked list, because thousands of waiters can
+ * give up in any order.
+ */
+export class WaitQueue<T> {
+  readonly #clock: Clock;
+  #first: Waiter<T> | undefined;
+  #last: Waiter<T> | undefined;
+  #size = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /**
+   * Joins the queue.
+   *
+   * @throws {DatabaseError} `onTimeout`'s when the time is over, the signal's
+   * reason, or what {@linkcode failNext} or {@linkcode failAll} was given.
+   */
+  wait({ timeoutMs, signal, onTimeout, onEnd }: WaitOptions): Promise<T> {
+    if (signal?.aborted) return Promise.reject(abortReason(signal));
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    let timer: TimerHandle | undefined;
+    const onAbort = () => {
+      waiter.leave("aborted");
+      reject(abortReason(signal));
+    };
+    const waiter: Waiter<T> = {
+      resolve,
+      reject,
+      leave: (outcome) => {
+        this.#clock.clearTimeout(timer);
+        signal?.removeEventListener("abort", onAbort);
+        this.#remove(waiter);
+        onEnd(outcome);
+      },
+      previous: undefined,
+      next: undefined,
+    };
+    if (timeoutMs <= MAX_TIMER_MS) {
+      timer = this.#clock.setTimeout(() => {
+        const error = onTimeout();
+        waiter.leave("timeout");
+        reject(error);
+      }, timeoutMs);
+    }
+    signal?.addEventListener("abort", onAbort, { once: true });
+    this.#append(waiter);
+    return promise;
+  }
+
+  /** Gives the value to the first waiter; false when nobody waits. */
+  serveNext(value: T): boolean {
+    const waiter = this.#first;
+    waiter?.leave("served");
+    waiter?.resolve(value);
+    return waiter !== undefined;
+  }
+
+  /** Rejects the first waiter; false when nobody waits. */
+  failNext(error: unknown): boolean {
+    const waiter = this.#first;
+    waiter?.leave("failed");
+    waiter?.reject(error);
+    return waiter !== undefined;
+  }
+
+  /** Rejects everyone, each with an error of its own. */
+  failAll(makeError: () => DatabaseError): void {
+    while (this.failNext(makeError()));
+  }
+
+  #append(waiter: Waiter<T>): void {
+    waiter.previous = this.#last;
+    if (this.#last === undefined) this.#first = waiter;
+    else this.#last.next = waiter;
+    this.#last = waiter;
+    this.#size++;
+  }
+
+  #remove(waiter: Waiter<T>): void {
+    const { previous, next } = waiter;
+    if (previous === undefined) this.#first = next;
+    else previous.next = next;
+    if (next === undefined) this.#last = previous;
+    else next.previous = previous;
+    this.#size--;
+  }
+}

@@ -1,0 +1,75 @@
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import assert from "node:assert/strict";
+import { Health } from "../../gen/treasury/v1/health_pb.ts";
+import { eventually } from "../support/condition.ts";
+import { getHealth, statusOf } from "../support/health_client.ts";
+import { startPostgres } from "../support/postgres.ts";
+import { databaseEnv, launchService, startService } from "../support/service.ts";
+
+Deno.test("without a database to use, the service says what to set and ends", async () => {
+  await using service = await launchService();
+  assert.equal((await service.exited()).code, 2);
+  assert.match(service.stderr, /DATABASE_URL.*DB_HOST.*PGHOST.*deno task dev/s);
+});
+
+Deno.test("bad settings are all told at once, and nothing starts", async () => {
+  await using service = await launchService({
+    env: { DB_HOST: "localhost", DB_PORT: "port", SERVER_PORT: "-1", LOG_LEVEL: "loud" },
+    envFile: "DB_HOTS=typo\n",
+  });
+  assert.equal((await service.exited()).code, 2);
+  for (const setting of ["DB_PORT", "SERVER_PORT", "LOG_LEVEL", "DB_HOTS"]) {
+    assert.ok(service.stderr.includes(setting), setting);
+  }
+  assert.deepEqual(service.logs, []);
+});
+
+Deno.test("a port in use is told with the setting that changes it", async () => {
+  await using postgres = await startPostgres();
+  await using first = await startService({ env: databaseEnv(postgres) });
+  const { port } = new URL(first.url);
+  const env = { ...databaseEnv(postgres), SERVER_HOST: "127.0.0.1", SERVER_PORT: port };
+  await using second = await launchService({ env });
+  assert.equal((await second.exited()).code, 1);
+  assert.match(second.output(), /SERVER_PORT/);
+});
+
+Deno.test("SIGTERM ends streams, closes every connection and exits with 0", async () => {
+  await using postgres = await startPostgres();
+  await using service = await startService({ env: databaseEnv(postgres) });
+  await service.logged("database.connected");
+  const client = createClient(Health, createGrpcTransport({ baseUrl: service.url }));
+  const stream = client.watchHealth({})[Symbol.asyncIterator]();
+  await stream.next();
+
+  const ended = (async () => {
+    while (!(await stream.next()).done);
+  })();
+  const status = service.stop();
+  await assert.rejects(ended, (error) => ConnectError.from(error).code === Code.Unavailable);
+  assert.equal((await status).code, 0);
+  assert.equal(await postgres.sessions(), 0);
+});
+
+Deno.test("a second signal does not wait for what is still running", async () => {
+  await using postgres = await startPostgres();
+  const env = { ...databaseEnv(postgres), DB_PING_TIMEOUT: "600" };
+  await using service = await startService({ env });
+  await service.logged("database.connected");
+  await eventually(async () => await statusOf(`${service.url}/readyz`) === 200);
+  await postgres.freeze();
+  const call = getHealth(service.url).catch(() => "cut");
+  await eventually(async () => {
+    const { dependencies } = await getHealth(service.url, { freshness: "CACHED" });
+    return dependencies.length === 1;
+  });
+
+  service.kill("SIGTERM");
+  await service.logged("service.stopping");
+  service.kill("SIGTERM");
+  assert.equal((await service.exited()).code, 1);
+  assert.equal(await call, "cut");
+  await service.logged("service.forced");
+  await postgres.resume();
+});

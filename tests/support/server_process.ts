@@ -1,0 +1,135 @@
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import type { ServerConfig } from "../../src/config/mod.ts";
+import { eventually } from "./condition.ts";
+
+/** What a server process holds on to at a moment, after a garbage collection. */
+export interface ServerUsage {
+  /** Bytes of the JavaScript heap that are in use. */
+  readonly heapUsed: number;
+  /** Client connections that are open. */
+  readonly connections: number;
+}
+
+export interface ServerProcessOptions {
+  /** Settings that differ from the defaults; no TLS. */
+  readonly config?: Partial<Omit<ServerConfig, "tls">>;
+  /**
+   * The Deno that runs the server.
+   *
+   * @default the one that runs the test
+   */
+  readonly deno?: string;
+}
+
+type LogRecord = Readonly<Record<string, unknown>>;
+
+const MAIN = fileURLToPath(new URL("./server_main.ts", import.meta.url));
+
+/** The transport with steady health RPCs in a fresh process, for faults that take a process down. */
+export class ServerProcess implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #logs: LogRecord[] = [];
+  readonly #printed: Promise<unknown>;
+  #stderr = "";
+  #questions = 0;
+  #hasExited = false;
+
+  private constructor(child: Deno.ChildProcess) {
+    this.#child = child;
+    this.#stdin = child.stdin.getWriter();
+    this.#printed = Promise.all([
+      readLines(child.stdout, (line) => void this.#logs.push(JSON.parse(line))),
+      readLines(child.stderr, (line) => void (this.#stderr += `${line}\n`)),
+      child.status.then(() => void (this.#hasExited = true)),
+    ]);
+  }
+
+  /** Starts a server on a free port of the loopback interface and waits until it serves. */
+  static async start(
+    { config = {}, deno = Deno.execPath() }: ServerProcessOptions = {},
+  ): Promise<ServerProcess> {
+    const child = new Deno.Command(deno, {
+      args: ["run", "-A", "--v8-flags=--expose-gc", MAIN, JSON.stringify(config)],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const server = new ServerProcess(child);
+    try {
+      await server.#logged("service.started");
+      return server;
+    } catch (error) {
+      await server[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  get url(): string {
+    return String(this.#logs.find(({ event }) => event === "service.started")?.url);
+  }
+
+  get port(): number {
+    return Number(new URL(this.url).port);
+  }
+
+  get hasExited(): boolean {
+    return this.#hasExited;
+  }
+
+  /** Errors that the server has logged: of RPCs, of requests, and bugs that nobody handled. */
+  get errors(): readonly LogRecord[] {
+    return this.#logs.filter(({ level }) => level === "error" || level === "fatal");
+  }
+
+  /** Everything that the process has printed. */
+  get output(): string {
+    return [...this.#logs.map((record) => JSON.stringify(record)), this.#stderr].join("\n");
+  }
+
+  /** @throws {Error} When the process has ended. */
+  async usage(): Promise<ServerUsage> {
+    const event = `usage.${++this.#questions}`;
+    await this.#stdin.write(new TextEncoder().encode(`${event}\n`));
+    const { heapUsed, connections } = await this.#logged(event);
+    return { heapUsed: Number(heapUsed), connections: Number(connections) };
+  }
+
+  /** Asks the server to shut down and waits for it. */
+  async stop(): Promise<Deno.CommandStatus> {
+    this.#child.kill("SIGTERM");
+    return await this.exited();
+  }
+
+  /** Resolves when the process has ended and everything that it printed has been read. */
+  async exited(): Promise<Deno.CommandStatus> {
+    await this.#printed;
+    return await this.#child.status;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#hasExited) this.#child.kill("SIGKILL");
+    await this.exited();
+    await this.#stdin.abort().catch(() => {}); // Its reader has gone.
+  }
+
+  async #logged(event: string): Promise<LogRecord> {
+    const record = await eventually(
+      () => this.#logs.find((one) => one.event === event) ?? this.#hasExited,
+      { what: `the server process says ${event}` },
+    );
+    if (record === true) throw new Error(`The server process has ended:\n${this.output}`);
+    return record;
+  }
+}
+
+async function readLines(
+  stream: ReadableStream<Uint8Array>,
+  onLine: (line: string) => void,
+): Promise<void> {
+  for await (const line of createInterface({ input: Readable.fromWeb(stream as never) })) {
+    onLine(line);
+  }
+}

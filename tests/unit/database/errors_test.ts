@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { inspect } from "node:util";
+import postgres from "postgres";
+import {
+  abortReason,
+  classify,
+  DatabaseError,
+  type DatabaseErrorCode,
+} from "../../../src/database/errors.ts";
+
+function serverError(code: string, fields: Record<string, unknown> = {}): Error {
+  const error = new Error("server message");
+  error.name = "PostgresError";
+  return Object.assign(error, { code, severity: "ERROR", ...fields });
+}
+
+function socketError(code: string): Error {
+  return Object.assign(new Error(`connect ${code} 127.0.0.1:5432`), { code });
+}
+
+const SQLSTATES:
+  readonly (readonly [string, DatabaseErrorCode, { readonly retryable: boolean }])[] = [
+    ["08006", "CONNECTION_LOST", { retryable: true }],
+    ["25006", "READ_ONLY", { retryable: false }],
+    ["28000", "AUTHENTICATION_FAILED", { retryable: false }],
+    ["28P01", "AUTHENTICATION_FAILED", { retryable: false }],
+    ["3D000", "DATABASE_NOT_FOUND", { retryable: false }],
+    ["53300", "TOO_MANY_CONNECTIONS", { retryable: true }],
+    ["57P01", "SERVER_SHUTTING_DOWN", { retryable: true }],
+    ["57P02", "SERVER_SHUTTING_DOWN", { retryable: true }],
+    ["57P03", "SERVER_STARTING", { retryable: true }],
+    ["57P04", "DATABASE_NOT_FOUND", { retryable: false }],
+    ["57P05", "CONNECTION_LOST", { retryable: true }],
+    ["57014", "QUERY_FAILED", { retryable: false }],
+    ["23505", "QUERY_FAILED", { retryable: false }],
+  ];
+
+Deno.test("errors of the server are classified by SQLSTATE", () => {
+  for (const [sqlState, code, { retryable }] of SQLSTATES) {
+    const error = classify(serverError(sqlState));
+    assert.equal(error.code, code, sqlState);
+    assert.equal(error.retryable, retryable, sqlState);
+    assert.equal(error.sqlState, sqlState);
+  }
+});
+
+Deno.test("errors of the network are classified by their code", () => {
+  const expected: Record<string, DatabaseErrorCode> = {
+    ECONNREFUSED: "CONNECTION_REFUSED",
+    EHOSTUNREACH: "HOST_UNREACHABLE",
+    ENETUNREACH: "HOST_UNREACHABLE",
+    ENOTFOUND: "HOST_NOT_FOUND",
+    EAI_AGAIN: "HOST_NOT_FOUND",
+    ETIMEDOUT: "CONNECT_TIMEOUT",
+    ECONNRESET: "CONNECTION_LOST",
+    EPIPE: "CONNECTION_LOST",
+    CONNECTION_CLOSED: "CONNECTION_LOST",
+  };
+  for (const [given, code] of Object.entries(expected)) {
+    const error = classify(socketError(given));
+    assert.equal(error.code, code, given);
+    assert.ok(error.retryable && error.isOutage, given);
+    assert.match(error.message, /127\.0\.0\.1:5432/);
+  }
+});
+
+Deno.test("the public message repeats nothing of the server's", () => {
+  const error = classify(serverError("23505"));
+  assert.match(error.message, /server message/);
+  assert.doesNotMatch(error.publicMessage, /server message/);
+});
+
+Deno.test("a cause keeps what finds the fault, and loses statement, values and options", () => {
+  const secret = "the-secret";
+  const original = serverError("23505", {
+    constraint_name: "account_pkey",
+    detail: `Key (iban)=(${secret}) already exists.`,
+    where: `COPY account, line 1: "${secret}"`,
+    query: `insert into account values ('${secret}')`,
+    parameters: [secret],
+    options: { pass: secret },
+  });
+  const aggregate = new AggregateError([original], "all failed");
+  for (const cause of [original, aggregate, { pass: secret }]) {
+    const error = new DatabaseError("QUERY_FAILED", { cause });
+    const shown = inspect(error, { depth: 20, showHidden: true, getters: true });
+    assert.doesNotMatch(shown, new RegExp(secret));
+  }
+  assert.match(inspect(classify(original), { depth: 20 }), /account_pkey/);
+});
+
+Deno.test("a DatabaseError is not classified again", () => {
+  const error = new DatabaseError("POOL_CLOSED");
+  assert.equal(classify(error), error);
+});
+
+Deno.test("the driver's errors have the name that they are told apart by", () => {
+  // deno-lint-ignore no-explicit-any -- its constructor is not in the types
+  const PostgresError = (postgres as any).PostgresError as new (fields: object) => Error;
+  const error = new PostgresError({ message: "no", code: "28P01" });
+  assert.equal(classify(error).code, "AUTHENTICATION_FAILED");
+});
+
+Deno.test("an abort gives its own reason when that is a DatabaseError, else ABORTED", () => {
+  const reason = new DatabaseError("PING_TIMEOUT");
+  assert.equal(abortReason(AbortSignal.abort(reason)), reason);
+  assert.equal(abortReason(AbortSignal.abort()).code, "ABORTED");
+});
