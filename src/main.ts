@@ -97,10 +97,11 @@ function readConfig(): Config {
   const env = Object.fromEntries(environmentNames.map((name) => [name, Deno.env.get(name)]));
   const places = { env, envFile: ".env" };
   if (!isDatabaseConfigured(places)) {
+    const [, ...others] = databaseNaming;
     throw new ConfigError([{
       setting: "DATABASE_URL",
-      problem: `is not set, nor is any other of ${databaseNaming.join(", ")}`,
-      allowed: "say which PostgreSQL to use, or run `deno task dev` for an embedded one",
+      problem: `is not set, nor is any of ${others.join(", ")}`,
+      allowed: "postgresql://user:password@host:port/database; `deno task dev` needs no database",
     }]);
   }
   return loadConfig(places);
