@@ -20,10 +20,14 @@ export interface ServiceOptions {
 export class ServiceProcess {
   readonly exited: Promise<Deno.CommandStatus>;
   readonly #child: Deno.ChildProcess;
+  #ended = false;
 
   private constructor(child: Deno.ChildProcess, pidFile: string) {
     this.#child = child;
-    this.exited = child.status.finally(() => removeIfThere(pidFile));
+    this.exited = child.status.finally(() => {
+      this.#ended = true;
+      return removeIfThere(pidFile);
+    });
   }
 
   static async start({ args, cwd, env, pidFile }: ServiceOptions): Promise<ServiceProcess> {
@@ -43,9 +47,9 @@ export class ServiceProcess {
 
   /** Asks the service to shut down and waits; kills it after 30 s, or when `force` aborts. */
   async stop(force: AbortSignal): Promise<void> {
-    sendSignal(this.#child.pid, "SIGTERM");
+    this.#send("SIGTERM");
     const limit = AbortSignal.any([force, AbortSignal.timeout(STOP_MS)]);
-    const kill = () => sendSignal(this.#child.pid, "SIGKILL");
+    const kill = () => this.#send("SIGKILL");
     if (limit.aborted) kill();
     limit.addEventListener("abort", kill);
     try {
@@ -53,6 +57,10 @@ export class ServiceProcess {
     } finally {
       limit.removeEventListener("abort", kill);
     }
+  }
+
+  #send(signal: Deno.Signal): void {
+    if (!this.#ended) sendSignal(this.#child.pid, signal);
   }
 }
 

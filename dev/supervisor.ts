@@ -103,18 +103,20 @@ export class Supervisor {
     });
     const over = new AbortController();
     const announced = this.#announce(settings, over.signal);
-    const event = await this.#nextEvent(service).finally(() => over.abort());
-    await announced;
-    if (event.kind === "service ended") {
+    try {
+      const event = await this.#nextEvent(service);
+      if (event.kind === "change") say(`${event.path} changed. Starting the service again.`);
+      if (event.kind !== "service ended") return;
       const reason = event.code === CONFIG_EXIT_CODE
         ? "The service cannot run with these settings"
         : `The service ended by itself (exit code ${event.code})`;
       say(`${reason}. Waiting for a file to change.`);
-      await this.#changeOrStop();
-      return;
+    } finally {
+      over.abort();
+      await service.stop(force);
+      await announced;
     }
-    if (event.kind === "change") say(`${event.path} changed. Starting the service again.`);
-    await service.stop(force);
+    await this.#changeOrStop();
   }
 
   /** The embedded database is for a project without a configured one; `.env` can change that. */

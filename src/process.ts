@@ -4,15 +4,26 @@ const STOP_SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT"]
   : ["SIGINT", "SIGTERM"];
 
-/** Resolves when the process is told to stop. From then on, `onNext` is called for each further signal. */
+/**
+ * One Ctrl-C can arrive twice: the terminal sends it to the whole process group, and `deno task`
+ * and npx pass on what they get. Later than this it is a second one.
+ */
+const SAME_SIGNAL_MS = 500;
+
+/**
+ * Resolves when the process is told to stop. From then on, each further signal calls `onNext`.
+ */
 export function stopSignal(onNext: () => void): Promise<Deno.Signal> {
   const { promise, resolve } = Promise.withResolvers<Deno.Signal>();
-  let isStopping = false;
+  let stoppedAt: number | undefined;
   for (const signal of STOP_SIGNALS) {
     Deno.addSignalListener(signal, () => {
-      if (isStopping) return onNext();
-      isStopping = true;
-      resolve(signal);
+      if (stoppedAt === undefined) {
+        stoppedAt = performance.now();
+        resolve(signal);
+      } else if (performance.now() - stoppedAt > SAME_SIGNAL_MS) {
+        onNext();
+      }
     });
   }
   return promise;

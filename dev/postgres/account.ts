@@ -27,11 +27,14 @@ export async function serverAccount(): Promise<Account | undefined> {
 }
 
 /** What `Deno.Command` needs to start a program as `account`. */
-export function runAs(account: Account | undefined): { uid?: number; gid?: number } {
-  return account === undefined ? {} : { uid: account.uid, gid: account.gid };
+export function runAs(
+  account: Account | undefined,
+): { readonly cwd: string; readonly uid?: number; readonly gid?: number } {
+  const cwd = "/"; // the current directory may be closed to the account
+  return account === undefined ? { cwd } : { cwd, uid: account.uid, gid: account.gid };
 }
 
-/** Whether `account` can use `path` in the given way; every parent directory counts. */
+/** Whether `account` can use `path` (absolute) in the given way; every parent directory counts. */
 export async function isAccessible(
   path: string,
   way: "-r" | "-w" | "-x",

@@ -3,7 +3,13 @@ import { setTimeout as delay } from "node:timers/promises";
 import { exists, readTextIfThere, removeIfThere } from "../files.ts";
 import { type Account, runAs } from "./account.ts";
 import type { Binaries } from "./binaries.ts";
-import { isPostmaster, killServerProcesses, sendSignal, serverProcesses } from "./processes.ts";
+import {
+  isPostmaster,
+  killServerProcesses,
+  listProcesses,
+  sendSignal,
+  serverProcesses,
+} from "./processes.ts";
 
 /** The major version of the packaged PostgreSQL; a cluster of another one cannot be opened. */
 export const MAJOR_VERSION = "16";
@@ -110,10 +116,22 @@ export async function clearCrashedRun(paths: ClusterPaths, name: string): Promis
   }
   // Backends that outlived their postmaster still write to the same files.
   await killServerProcesses(name);
+  await refuseStranger(paths);
   // No process of this cluster is left, so the file is stale. PostgreSQL finds that out by itself
   // when the pid is free, but takes a pid that was given to another program for a running server.
   await removeSharedMemory(paths);
   await removeIfThere(paths.postmasterPid);
+}
+
+/** Two servers on one cluster destroy it, and one that we did not start has another name. */
+async function refuseStranger({ data, postmasterPid }: ClusterPaths): Promise<void> {
+  const pid = Number((await readTextIfThere(postmasterPid)).split("\n")[0]);
+  const holder = (await listProcesses()).find((one) => one.pid === pid);
+  if (holder === undefined || !/^\S*\bpostgres\b/.test(holder.command)) return;
+  throw new Error(
+    `Process ${pid} seems to be a PostgreSQL server on ${data} that was not started from here. ` +
+      `Stop it first; if it has nothing to do with that directory, remove ${postmasterPid}.`,
+  );
 }
 
 /**

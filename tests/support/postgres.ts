@@ -59,8 +59,9 @@ export class TestPostgres implements AsyncDisposable {
     return { ...this.superuser, ...DATABASE };
   }
 
+  /** Like {@linkcode database}, as `postgres`. */
   get superuser(): ConnectionInfo {
-    return this.#server.superuser;
+    return { ...this.#server.superuser, database: DATABASE.database };
   }
 
   /** Of the postmaster; `undefined` while the server is down. */
@@ -101,15 +102,12 @@ export class TestPostgres implements AsyncDisposable {
    *   server.database.user,
    * ]);
    * ```
-   *
-   * @param database Where to run it; `treasury_db` unless told.
    */
   async admin<Row extends Record<string, unknown> = Record<string, unknown>>(
     statement: string,
     parameters: (string | number | boolean | null)[] = [],
-    database: string = DATABASE.database,
   ): Promise<Row[]> {
-    const sql = postgres({ ...this.superuser, database, max: 1, onnotice: () => {} });
+    const sql = postgres({ ...this.superuser, max: 1, onnotice: () => {} });
     try {
       return [...await sql.unsafe<Row[]>(statement, parameters)];
     } finally {

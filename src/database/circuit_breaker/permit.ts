@@ -1,0 +1,57 @@
+/** How a permitted call ended. */
+export type CallOutcome = "success" | "failure" | "ignore";
+
+/**
+ * The right to make one call, which must be told how the call ended. The first
+ * end counts, any other does nothing; so `using` gives back a permit that was
+ * never told, as {@linkcode CircuitPermit.ignore} does.
+ *
+ * A permit belongs to the period (the time between two transitions) in which it
+ * was given. Told later it changes nothing: how a call ended that began before
+ * the circuit opened says nothing about the dependency as it is now.
+ */
+export interface CircuitPermit extends Disposable {
+  /** The dependency answered. */
+  success(): void;
+  /** The call failed; `isIgnored` and `isFailure` say what that means. */
+  failure(error: unknown): void;
+  /** The call says nothing about the dependency. */
+  ignore(): void;
+}
+
+type OnSettled = (permit: Permit, outcome: CallOutcome, error: unknown) => void;
+
+/** The permit as its breaker sees it. */
+export class Permit implements CircuitPermit {
+  readonly period: number;
+  readonly startedAt: number;
+  #onSettled: OnSettled | undefined;
+
+  constructor(period: number, startedAt: number, onSettled: OnSettled) {
+    this.period = period;
+    this.startedAt = startedAt;
+    this.#onSettled = onSettled;
+  }
+
+  success(): void {
+    this.#settle("success");
+  }
+
+  failure(error: unknown): void {
+    this.#settle("failure", error);
+  }
+
+  ignore(): void {
+    this.#settle("ignore");
+  }
+
+  [Symbol.dispose](): void {
+    this.#settle("ignore");
+  }
+
+  #settle(outcome: CallOutcome, error?: unknown): void {
+    const onSettled = this.#onSettled;
+    this.#onSettled = undefined;
+    onSettled?.(this, outcome, error);
+  }
+}
