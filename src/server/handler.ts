@@ -61,3 +61,15 @@ export function textResponse(
 export async function* single(chunk: Uint8Array): AsyncGenerator<Uint8Array> {
   yield chunk;
 }
+
+/** Passes a body on, and calls `done` once when it has been sent or given up. */
+export async function* whenDone(
+  body: AsyncIterable<Uint8Array>,
+  done: () => void,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } finally {
+    done();
+  }
+}

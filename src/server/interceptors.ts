@@ -57,7 +57,11 @@ async function* guarded<T>(
 }
 
 function publicError(reason: unknown, signal: AbortSignal): ConnectError {
+  const isDeadline = reason instanceof ConnectError && reason.code === Code.DeadlineExceeded;
+  if (signal.aborted && reason === signal.reason && !isDeadline) {
+    // Connect names the HTTP/2 error that ended the stream, and that is no fault of this service.
+    return new ConnectError("the client has left", Code.Canceled);
+  }
   if (reason instanceof ConnectError) return reason;
-  if (signal.aborted && reason === signal.reason) return ConnectError.from(reason, Code.Canceled);
   return new ConnectError("internal error", Code.Internal, undefined, undefined, reason);
 }

@@ -1,11 +1,10 @@
-import { Buffer } from "node:buffer";
 import http from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
-import type { Duplex } from "node:stream";
 import type { AddressInfo, Socket } from "node:net";
 import type { NodeServerRequest, NodeServerResponse } from "./node_types.ts";
 import { guardHttp2Session } from "./http2_limits.ts";
+import { peekProtocol } from "./peek_protocol.ts";
 
 /** Settings of a {@linkcode Listener}. Durations are in milliseconds. */
 export interface ListenerOptions {
@@ -27,9 +26,6 @@ export interface ListenerOptions {
 /** How often node:http looks for connections that overran a timeout. */
 const TIMEOUT_CHECK_INTERVAL_MS = 1_000;
 
-/** First bytes of the HTTP/2 connection preface (RFC 9113, section 3.4); no HTTP/1.1 method starts so. */
-const HTTP2_PREFACE_START = "PRI";
-
 /**
  * One TCP port for HTTP/1.1 and HTTP/2: by ALPN over TLS, by prior knowledge in cleartext.
  *
@@ -42,7 +38,10 @@ export class Listener implements AsyncDisposable {
   readonly #http1: http.Server;
   readonly #http2: http2.Http2Server;
   readonly #options: ListenerOptions;
-  readonly #sockets = new Set<Duplex>();
+  readonly #sockets = new Set<Socket>();
+  /** Connections that have not said yet what they speak, by peer: TLS wraps the accepted socket. */
+  readonly #undecided = new Map<string, Socket>();
+  readonly #http1Responses = new Set<http.ServerResponse>();
   readonly #sessions = new Set<http2.ServerHttp2Session>();
   #closed: Promise<void> | undefined;
 
@@ -97,6 +96,8 @@ export class Listener implements AsyncDisposable {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#http1.close(() => resolve());
     for (const session of this.#sessions) session.close();
+    for (const socket of this.#undecided.values()) socket.destroy();
+    for (const response of this.#http1Responses) announceEnd(response);
     await promise;
     await Promise.all([...this.#sockets].map((socket) => once(socket, "close")));
   }
@@ -118,8 +119,14 @@ export class Listener implements AsyncDisposable {
         ALPNProtocols: ["h2", "http/1.1"],
         handshakeTimeout: options.headerTimeoutMs,
         minVersion: "TLSv1.2",
-      }, options.onRequest)
-      : http.createServer(serverOptions, options.onRequest);
+      })
+      : http.createServer(serverOptions);
+    server.on("request", (request, response) => {
+      this.#http1Responses.add(response);
+      response.once("close", () => this.#http1Responses.delete(response));
+      if (this.#closed) announceEnd(response);
+      options.onRequest(request, response);
+    });
     server.maxConnections = options.maxConnections;
     return server;
   }
@@ -141,50 +148,50 @@ export class Listener implements AsyncDisposable {
   }
 
   #routeConnections(): void {
-    const event = this.#options.tls ? "secureConnection" : "connection";
+    const { tls, headerTimeoutMs } = this.#options;
+    const event = tls ? "secureConnection" : "connection";
     const [acceptHttp1] = this.#http1.listeners(event);
     this.#http1.removeAllListeners(event);
-    const serveHttp1 = (socket: Duplex) => acceptHttp1?.call(this.#http1, socket);
-    const serveHttp2 = (socket: Duplex) => void this.#http2.emit("connection", socket);
+    const serveHttp1 = (socket: Socket) => {
+      this.#undecided.delete(peerOf(socket));
+      acceptHttp1?.call(this.#http1, socket);
+    };
+    const serveHttp2 = (socket: Socket) => {
+      this.#undecided.delete(peerOf(socket));
+      // HTTP/1.1 servers let clients half-close; a half-closed HTTP/2 connection would stay open.
+      socket.allowHalfOpen = false;
+      this.#http2.emit("connection", socket);
+    };
 
+    this.#http1.prependListener("connection", (socket: Socket) => this.#track(socket));
     this.#http1.on(event, (socket: Socket & { alpnProtocol?: string | false }) => {
-      this.#sockets.add(socket);
-      socket.once("close", () => this.#sockets.delete(socket));
+      if (this.#closed) return socket.destroy();
       socket.on("error", () => socket.destroy());
-      if (this.#options.tls) {
-        (socket.alpnProtocol === "h2" ? serveHttp2 : serveHttp1)(socket);
-      } else {
-        peekProtocol(socket, this.#options.headerTimeoutMs, { serveHttp1, serveHttp2 });
-      }
+      if (!tls) return peekProtocol(socket, headerTimeoutMs, { serveHttp1, serveHttp2 });
+      (socket.alpnProtocol === "h2" ? serveHttp2 : serveHttp1)(socket);
+    });
+  }
+
+  #track(socket: Socket): void {
+    const peer = peerOf(socket);
+    this.#sockets.add(socket);
+    this.#undecided.set(peer, socket);
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      if (this.#undecided.get(peer) === socket) this.#undecided.delete(peer);
     });
   }
 }
 
-/** Waits for a connection's first bytes, puts them back and hands the connection on. */
-function peekProtocol(
-  socket: Socket,
-  timeoutMs: number,
-  serve: { serveHttp1: (socket: Duplex) => void; serveHttp2: (socket: Duplex) => void },
-): void {
-  const timer = setTimeout(() => socket.destroy(), timeoutMs);
-  const onClose = () => clearTimeout(timer);
-  let first = Buffer.alloc(0);
-  const onReadable = () => {
-    const chunk: Buffer | null = socket.read();
-    if (chunk === null) return;
-    first = Buffer.concat([first, chunk]);
-    const start = first.toString("latin1", 0, HTTP2_PREFACE_START.length);
-    if (start.length < HTTP2_PREFACE_START.length && HTTP2_PREFACE_START.startsWith(start)) return;
-    onClose();
-    socket.off("readable", onReadable);
-    socket.off("close", onClose);
-    socket.unshift(first);
-    (start === HTTP2_PREFACE_START ? serve.serveHttp2 : serve.serveHttp1)(socket);
-  };
-  socket.once("close", onClose);
-  socket.on("readable", onReadable);
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress}:${remotePort}`;
 }
 
-function once(socket: Duplex, event: string): Promise<void> {
+/** Tells the client that no further request is welcome, if the header is not sent yet. */
+function announceEnd(response: http.ServerResponse): void {
+  response.shouldKeepAlive = false;
+}
+
+function once(socket: Socket, event: string): Promise<void> {
   return new Promise((resolve) => socket.once(event, () => resolve()));
 }

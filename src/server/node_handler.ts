@@ -94,12 +94,14 @@ const LINGER_MS = 1_000;
 
 /** An answer can end before its request: the rest of the request is then of no use to anybody. */
 function dropUnreadRequest(request: NodeServerRequest, response: NodeServerResponse): void {
+  // On Deno a connection that has ended is no longer known to its request.
+  const { socket } = request;
   response.once("finish", () => {
     if (request.complete) return;
     if ("stream" in request) return request.stream.close();
     // Closing with unread bytes resets the connection, and the answer could be lost with it.
-    const { socket } = request;
     request.resume();
+    if (socket.destroyed) return;
     const timer = setTimeout(() => socket.destroy(), LINGER_MS);
     socket.once("close", () => clearTimeout(timer));
   });

@@ -1,4 +1,5 @@
 import { createRegistry, type DescFile, type DescService, toBinary } from "@bufbuild/protobuf";
+import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code, type ConnectRouter } from "@connectrpc/connect";
 import {
@@ -46,6 +47,8 @@ type Question =
 class ReflectedSchema {
   readonly #services: readonly string[];
   readonly #files = new Map<string, DescFile>();
+  /** The files of types and of their members: methods, fields, enum values. */
+  readonly #symbols = new Map<string, DescFile>();
   readonly #registry: ReturnType<typeof createRegistry>;
 
   constructor(services: readonly DescService[]) {
@@ -57,6 +60,7 @@ class ReflectedSchema {
   #addFile(file: DescFile): void {
     if (this.#files.has(file.proto.name)) return;
     this.#files.set(file.proto.name, file);
+    for (const symbol of symbolsOf(file)) this.#symbols.set(symbol, file);
     for (const dependency of file.dependencies) this.#addFile(dependency);
   }
 
@@ -67,7 +71,7 @@ class ReflectedSchema {
       case "fileByFilename":
         return fileDescriptors(this.#files.get(question.value), question.value);
       case "fileContainingSymbol":
-        return fileDescriptors(this.#fileOfSymbol(question.value), question.value);
+        return fileDescriptors(this.#symbols.get(question.value), question.value);
       case "fileContainingExtension": {
         const { containingType, extensionNumber } = question.value;
         const message = this.#registry.getMessage(containingType);
@@ -86,17 +90,29 @@ class ReflectedSchema {
     }
   }
 
-  /** A symbol is a type, or a member of one: a method, a field, an enum value. */
-  #fileOfSymbol(symbol: string): DescFile | undefined {
-    const parent = symbol.slice(0, symbol.lastIndexOf("."));
-    return (this.#registry.get(symbol) ?? this.#registry.get(parent))?.file;
-  }
-
   #extensionNumbersOf(typeName: string): number[] {
     return [...this.#registry].flatMap((type) =>
       type.kind === "extension" && type.extendee.typeName === typeName ? [type.number] : []
     );
   }
+}
+
+function symbolsOf(file: DescFile): string[] {
+  return [...nestedTypes(file)].flatMap((type) => {
+    switch (type.kind) {
+      case "message":
+        return [...type.members.map(({ name }) => `${type.typeName}.${name}`), type.typeName];
+      case "service":
+        return [...type.methods.map(({ name }) => `${type.typeName}.${name}`), type.typeName];
+      case "enum": {
+        // Values are siblings of their type, as in C++.
+        const scope = type.typeName.slice(0, type.typeName.lastIndexOf(".") + 1);
+        return [...type.values.map(({ name }) => `${scope}${name}`), type.typeName];
+      }
+      default:
+        return [type.typeName];
+    }
+  });
 }
 
 function listServices(names: readonly string[]) {

@@ -8,6 +8,7 @@ import {
   peerKey,
   type Request,
   type Response,
+  whenDone,
 } from "./handler.ts";
 import { outcomeKey } from "./interceptors.ts";
 
@@ -33,19 +34,8 @@ export function requestLog(inner: Handler, logger: Logger): Handler {
       log();
       return response;
     }
-    return { ...response, body: finallyDo(response.body, log) };
+    return { ...response, body: whenDone(response.body, log) };
   };
-}
-
-async function* finallyDo(
-  body: AsyncIterable<Uint8Array>,
-  done: () => void,
-): AsyncGenerator<Uint8Array> {
-  try {
-    yield* body;
-  } finally {
-    done();
-  }
 }
 
 function logRequest(logger: Logger, request: Request, response: Response, duration: number): void {

@@ -3,6 +3,7 @@ import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import type { Logger } from "../telemetry/mod.ts";
 import type { Handler } from "./handler.ts";
 import { errorInterceptor } from "./interceptors.ts";
+import { explained } from "./refusals.ts";
 
 /** What {@linkcode rpcHandlers} needs. */
 export interface RpcOptions {
@@ -25,5 +26,5 @@ export function rpcHandlers(options: RpcOptions): ReadonlyMap<string, Handler> {
     readMaxBytes: options.maxRequestBytes,
   });
   options.routes(router);
-  return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  return new Map(router.handlers.map((handler) => [handler.requestPath, explained(handler)]));
 }

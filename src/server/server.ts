@@ -2,8 +2,9 @@ import type { ConnectRouter } from "@connectrpc/connect";
 import type { ServerConfig } from "../config/mod.ts";
 import type { Logger } from "../telemetry/mod.ts";
 import { cors } from "./cors.ts";
+import { readableGrpcMessage } from "./grpc_message.ts";
 import { grpcWebText } from "./grpc_web_text.ts";
-import { type Handler, pathOf, type Request, textResponse } from "./handler.ts";
+import { type Handler, pathOf, type Request } from "./handler.ts";
 import { Listener } from "./listener.ts";
 import { nodeHandler } from "./node_handler.ts";
 import { notFound } from "./not_found.ts";
@@ -53,7 +54,10 @@ export class Server implements AsyncDisposable {
       }),
     ]);
     const dispatch = (request: Request) => (handlers.get(pathOf(request)) ?? notFound)(request);
-    return requestLog(cors(grpcWebText(explained(dispatch)), config.corsAllowedOrigins), logger);
+    return requestLog(
+      cors(grpcWebText(readableGrpcMessage(dispatch)), config.corsAllowedOrigins),
+      logger,
+    );
   }
 
   /**
@@ -87,26 +91,4 @@ export class Server implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#listener[Symbol.asyncDispose]();
   }
-}
-
-const EXPLANATIONS: Readonly<Record<number, string>> = {
-  405: "405 Method Not Allowed: RPCs take POST, and GET where they have no side effects",
-  415: "415 Unsupported Media Type: use application/json, application/proto, " +
-    "application/connect+json, application/connect+proto, application/grpc or application/grpc-web",
-  505: "505 HTTP Version Not Supported: this RPC needs HTTP/2",
-};
-
-/** Gives words to the refusals that Connect sends without a body. */
-function explained(inner: Handler): Handler {
-  return async (request) => {
-    const answer = await inner(request);
-    const explanation = EXPLANATIONS[answer.status];
-    if (explanation === undefined || answer.body !== undefined) return answer;
-    return textResponse(
-      request,
-      answer.status,
-      explanation,
-      Object.fromEntries(answer.header ?? []),
-    );
-  };
 }

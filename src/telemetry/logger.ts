@@ -1,5 +1,5 @@
 import { type Logger as PinoLogger, pino } from "pino";
-import { build as pretty } from "pino-pretty";
+import { prettyFactory } from "pino-pretty";
 import type { LogConfig } from "../config/mod.ts";
 import { createRedactor, REDACTED, SECRET_FIELDS } from "./redact.ts";
 
@@ -18,8 +18,8 @@ export interface LoggerOptions {
 /** Creates the logger of this process: JSON lines, or lines for people with `format: "pretty"`. */
 export function createLogger(config: LogConfig, options: LoggerOptions): Logger {
   const redact = createRedactor(options.secrets ?? []);
-  const standardOutput = pino.destination({ fd: 1, sync: true });
-  const destination = options.destination ?? standardOutput;
+  const colorize = options.destination === undefined && Deno.stdout.isTerminal() && !Deno.noColor;
+  const destination = options.destination ?? pino.destination({ fd: 1, sync: true });
   return pino({
     level: config.level,
     base: { service: "treasury-service", version: options.version },
@@ -27,15 +27,19 @@ export function createLogger(config: LogConfig, options: LoggerOptions): Logger 
     formatters: { level: (level) => ({ level }) },
     redact: { paths: [...SECRET_FIELDS], censor: REDACTED },
     hooks: { streamWrite: redact },
-  }, config.format === "pretty" ? prettyStream(destination) : destination);
+  }, config.format === "pretty" ? prettified(destination, colorize) : destination);
 }
 
-function prettyStream(destination: { write(line: string): void }) {
-  return pretty({
-    colorize: destination instanceof Object && Deno.stdout.isTerminal() && !Deno.noColor,
+/** Unlike pino-pretty's stream this writes at once, so that nothing is lost when the process exits. */
+function prettified(
+  destination: { write(line: string): void },
+  colorize: boolean,
+): { write(line: string): void } {
+  const prettify = prettyFactory({
+    colorize,
     ignore: "service,version,event",
     translateTime: "SYS:HH:MM:ss.l",
     singleLine: true,
-    destination: destination as never,
   });
+  return { write: (line) => destination.write(prettify(line)) };
 }

@@ -1,5 +1,15 @@
 import { Buffer } from "node:buffer";
-import { Flag, frame, FrameType, headers, PREFACE, settings } from "./http2_client_frames.ts";
+import { once } from "node:events";
+import net from "node:net";
+import {
+  Flag,
+  frame,
+  FRAME_HEADER_BYTES,
+  FrameType,
+  headers,
+  PREFACE,
+  settings,
+} from "./http2_client_frames.ts";
 
 /** What a client sends before its first request. */
 export const CONNECTION_START: Buffer = Buffer.concat([
@@ -33,4 +43,73 @@ export function grpcCall(stream: number, path: string): Buffer {
     headers(stream, grpcHeader(path)),
     frame(FrameType.DATA, { stream, flags: Flag.END_STREAM, payload: grpcMessage() }),
   ]);
+}
+
+/**
+ * An HTTP/2 connection in cleartext that sends exactly the bytes it is given, and counts what comes
+ * back. It is cheap: it has no flow control, and decodes no header.
+ */
+export class RawHttp2Client implements AsyncDisposable {
+  readonly socket: net.Socket;
+  /** Streams that the server has ended. */
+  endedStreams = 0;
+  /** Streams that the server has begun to answer. */
+  answeredStreams = 0;
+  #rest: Buffer = Buffer.alloc(0);
+  #wake = () => {};
+  readonly #closed: Promise<void>;
+
+  private constructor(socket: net.Socket) {
+    this.socket = socket;
+    // A reset is one way for a server to close.
+    socket.on("error", () => {});
+    this.#closed = new Promise((resolve) => socket.once("close", () => resolve()));
+    socket.on("data", (chunk: Buffer) => this.#read(chunk));
+    socket.once("close", () => this.#wake());
+  }
+
+  /** Opens a connection to this machine; nothing is sent yet. */
+  static async connect(port: number): Promise<RawHttp2Client> {
+    const socket = net.connect({ port, host: "127.0.0.1", noDelay: true });
+    await once(socket, "connect");
+    return new RawHttp2Client(socket);
+  }
+
+  /** Waits until a condition on this client holds, or the connection has closed. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition() && !this.socket.closed) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** Resolves when both sides have closed. */
+  closed(): Promise<void> {
+    return this.#closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.socket.destroy();
+    await this.#closed;
+  }
+
+  #read(chunk: Buffer): void {
+    let bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    while (bytes.length >= FRAME_HEADER_BYTES) {
+      const length = FRAME_HEADER_BYTES + bytes.readUIntBE(0, 3);
+      if (bytes.length < length) break;
+      this.#count(bytes[3]!, bytes[4]!);
+      bytes = bytes.subarray(length);
+    }
+    this.#rest = bytes;
+    this.#wake();
+  }
+
+  #count(type: number, flags: number): void {
+    const carriesBody = type === FrameType.HEADERS || type === FrameType.DATA;
+    const ends = carriesBody && (flags & Flag.END_STREAM) !== 0;
+    if (type === FrameType.HEADERS && !ends) this.answeredStreams++;
+    if (ends || type === FrameType.RST_STREAM) this.endedStreams++;
+  }
 }

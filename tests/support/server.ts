@@ -23,6 +23,14 @@ export const SERVER_DEFAULTS: ServerConfig = {
   shutdownTimeoutMs: 25_000,
 };
 
+/** For tests of what must not need a timeout: longer than any test waits. */
+export const WITHOUT_TIMEOUTS = {
+  headerTimeoutMs: 600_000,
+  requestTimeoutMs: 600_000,
+  idleTimeoutMs: 600_000,
+  shutdownTimeoutMs: 600_000,
+} as const satisfies Partial<ServerConfig>;
+
 /** A server for tests of the transport, and what it logged. */
 export interface TestServer extends AsyncDisposable {
   readonly url: URL;
@@ -38,14 +46,18 @@ export async function startServer(
   routes: (router: ConnectRouter) => void = healthyRoutes,
 ): Promise<TestServer> {
   const { logger, logs } = captureLogger();
-  const server = new Server({
-    config: { ...SERVER_DEFAULTS, ...overrides },
-    version: "0.0.0-test",
-    logger,
-    routes,
-    readiness: () => ({ ready: true, reason: "" }),
-  });
+  await using startup = new AsyncDisposableStack();
+  const server = startup.use(
+    new Server({
+      config: { ...SERVER_DEFAULTS, ...overrides },
+      version: "0.0.0-test",
+      logger,
+      routes,
+      readiness: () => ({ ready: true, reason: "" }),
+    }),
+  );
   const url = await server.listen();
+  startup.move();
   const port = Number(url.port);
   return { url, port, server, logs, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }

@@ -116,13 +116,16 @@ export class ServerProcess implements AsyncDisposable {
   }
 
   async #logged(event: string): Promise<LogRecord> {
-    const record = await eventually(
-      () => this.#logs.find((one) => one.event === event) ?? this.#hasExited,
-      { what: `the server process says ${event}` },
-    );
-    if (record === true) throw new Error(`The server process has ended:\n${this.output}`);
-    return record;
+    const logged = () => this.#logs.find((record) => record.event === event);
+    await eventually(() => logged() ?? this.#hasExited, {
+      what: `the server process says ${event}`,
+    });
+    return logged() ?? fail(`The server process has ended:\n${this.output}`);
   }
+}
+
+function fail(message: string): never {
+  throw new Error(message);
 }
 
 async function readLines(
