@@ -4,7 +4,8 @@ import { abortable } from "../abortable.ts";
 import type { Account } from "./account.ts";
 import { programOptions } from "./cluster.ts";
 
-const READY = "database system is ready to accept connections";
+// A hot standby is ready for read-only connections.
+const READY = /database system is ready to accept (read-only )?connections/;
 const PORT_TAKEN = "Address already in use";
 const TAIL_LINES = 20;
 
@@ -77,7 +78,7 @@ export class Postmaster {
       this.#tail.push(line);
       if (this.#tail.length > TAIL_LINES) this.#tail.shift();
       onLog(line);
-      if (line.includes(READY)) this.#ready.resolve();
+      if (READY.test(line)) this.#ready.resolve();
     }
   }
 

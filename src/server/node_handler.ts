@@ -1,4 +1,4 @@
-import { Code, ConnectError, createContextValues } from "@connectrpc/connect";
+import { createContextValues } from "@connectrpc/connect";
 import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
@@ -6,25 +6,21 @@ import {
 import { type Handler, peerKey, type Request } from "./handler.ts";
 import type { NodeServerRequest, NodeServerResponse } from "./node_types.ts";
 
-/** What {@linkcode nodeHandler} needs besides the handler. */
-export interface NodeHandlerOptions {
-  /** Time that a client may send nothing in the middle of a request, in milliseconds. */
-  readonly requestTimeoutMs: number;
-  /** Told of errors that no client can be told of any more. */
-  readonly onError: (error: unknown) => void;
-}
-
-/** Adapts a {@linkcode Handler} to the request callback of node:http and node:http2. */
+/**
+ * Adapts a {@linkcode Handler} to the request callback of node:http and node:http2.
+ *
+ * @param onError Told of errors that no client can be told of any more.
+ */
 export function nodeHandler(
   handler: Handler,
-  options: NodeHandlerOptions,
+  onError: (error: unknown) => void,
 ): (request: NodeServerRequest, response: NodeServerResponse) => void {
   return (nodeRequest, nodeResponse) => {
     nodeRequest.on("error", () => {});
     nodeResponse.on("error", () => {});
     dropUnreadRequest(nodeRequest, nodeResponse);
 
-    const request = toRequest(nodeRequest, nodeResponse, options.requestTimeoutMs);
+    const request = toRequest(nodeRequest, nodeResponse);
     if (request === undefined) return refuse(nodeResponse);
 
     // The promise of universalResponseToNodeResponse stays pending after success: it waits for an
@@ -32,7 +28,7 @@ export function nodeHandler(
     handler(request)
       .then((response) => universalResponseToNodeResponse(response, nodeResponse))
       .catch((error) => {
-        if (!request.signal.aborted) options.onError(error);
+        if (!request.signal.aborted) onError(error);
         cut(nodeResponse);
       });
   };
@@ -41,7 +37,6 @@ export function nodeHandler(
 function toRequest(
   nodeRequest: NodeServerRequest,
   nodeResponse: NodeServerResponse,
-  requestTimeoutMs: number,
 ): Request | undefined {
   const { remoteAddress, remotePort } = nodeRequest.socket;
   const peer = remoteAddress === undefined ? "" : `${remoteAddress}:${remotePort}`;
@@ -53,40 +48,11 @@ function toRequest(
       undefined,
       contextValues,
     );
-    const body = limitSilence(request.body as AsyncIterable<Uint8Array>, requestTimeoutMs);
-    return { ...request, body, contextValues };
+    return { ...request, body: request.body as AsyncIterable<Uint8Array>, contextValues };
   } catch {
     // No Host, or a target that is no URL: HTTP/1.1 wants 400 (RFC 9112, section 3.2).
     return undefined;
   }
-}
-
-/** Passes a request body on, and fails when the client sends nothing for `timeoutMs`. */
-async function* limitSilence(
-  body: AsyncIterable<Uint8Array>,
-  timeoutMs: number,
-): AsyncGenerator<Uint8Array> {
-  const chunks = body[Symbol.asyncIterator]();
-  try {
-    while (true) {
-      const chunk = await withinSilence(chunks.next(), timeoutMs);
-      if (chunk.done) return;
-      yield chunk.value;
-    }
-  } finally {
-    // Not awaited: with a read pending it would wait for the client.
-    chunks.return?.().catch(() => {});
-  }
-}
-
-function withinSilence<T>(next: Promise<T>, timeoutMs: number): Promise<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<T>();
-  const timer = setTimeout(() => {
-    const message = `the request was not complete: nothing arrived for ${timeoutMs / 1000} s`;
-    reject(new ConnectError(message, Code.DeadlineExceeded));
-  }, timeoutMs);
-  next.then(resolve, reject);
-  return promise.finally(() => clearTimeout(timer));
 }
 
 /** How long a client may take to notice an answer that came before the end of its request. */

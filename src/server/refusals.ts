@@ -1,4 +1,3 @@
-import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { type Handler, textResponse } from "./handler.ts";
 
 const EXPLANATIONS: Readonly<Record<number, string>> = {
@@ -12,14 +11,14 @@ const EXPLANATIONS: Readonly<Record<number, string>> = {
  * Gives words to the refusals that Connect sends without a body, and the Allow header that RFC 9110,
  * section 15.5.6, asks for.
  */
-export function explained(handler: UniversalHandler): Handler {
+export function explained(handler: Handler, allowedMethods: readonly string[]): Handler {
   return async (request) => {
     const answer = await handler(request);
     const explanation = EXPLANATIONS[answer.status];
     if (explanation === undefined || answer.body !== undefined) return answer;
     return textResponse(request, answer.status, explanation, {
       ...Object.fromEntries(answer.header ?? []),
-      ...(answer.status === 405 && { allow: handler.allowedMethods.join(", ") }),
+      ...(answer.status === 405 && { allow: allowedMethods.join(", ") }),
     });
   };
 }

@@ -3,6 +3,7 @@ import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import type { Logger } from "../telemetry/mod.ts";
 import type { Handler } from "./handler.ts";
 import { errorInterceptor } from "./interceptors.ts";
+import { receivedInTime } from "./request_body.ts";
 import { explained } from "./refusals.ts";
 
 /** What {@linkcode rpcHandlers} needs. */
@@ -11,6 +12,8 @@ export interface RpcOptions {
   readonly routes: (router: ConnectRouter) => void;
   /** Largest request message, in bytes, compressed or not. */
   readonly maxRequestBytes: number;
+  /** Time for a client to send a request message, in milliseconds. */
+  readonly requestTimeoutMs: number;
   readonly logger: Logger;
 }
 
@@ -26,5 +29,10 @@ export function rpcHandlers(options: RpcOptions): ReadonlyMap<string, Handler> {
     readMaxBytes: options.maxRequestBytes,
   });
   options.routes(router);
-  return new Map(router.handlers.map((handler) => [handler.requestPath, explained(handler)]));
+  return new Map(
+    router.handlers.map((handler) => {
+      const timely = receivedInTime(handler, options.requestTimeoutMs);
+      return [handler.requestPath, explained(timely, handler.allowedMethods)];
+    }),
+  );
 }

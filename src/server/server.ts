@@ -34,10 +34,10 @@ export class Server implements AsyncDisposable {
     this.#listener = new Listener({
       ...config,
       tls: config.tls && { cert: config.tls.cert, key: config.tls.key.reveal() },
-      onRequest: nodeHandler(this.#handler(options), {
-        requestTimeoutMs: config.requestTimeoutMs,
-        onError: (err) => logger.error({ event: "request.failed", err }, "a request failed"),
-      }),
+      onRequest: nodeHandler(
+        this.#handler(options),
+        (err) => logger.error({ event: "request.failed", err }, "A request failed"),
+      ),
     });
   }
 
@@ -50,6 +50,7 @@ export class Server implements AsyncDisposable {
       ...rpcHandlers({
         routes: options.routes,
         maxRequestBytes: config.maxRequestBytes,
+        requestTimeoutMs: config.requestTimeoutMs,
         logger,
       }),
     ]);

@@ -94,3 +94,21 @@ Deno.test("slow clients: half a body over HTTP/2 ends the stream, not the sessio
   await socket[Symbol.asyncDispose]();
   await assertUnharmed(server);
 });
+
+Deno.test("slow clients: a body that drips over HTTP/2 ends the stream", async () => {
+  await using server = await startServer(IMPATIENT);
+  await using socket = await RawSocket.connect(server.port);
+  socket.write(Buffer.concat([
+    CONNECTION_START,
+    headers(1, grpcHeader(PATH)),
+    frame(FrameType.DATA, { stream: 1, payload: Buffer.of(0, 0, 0, 255, 255) }),
+  ]));
+  await eventually(() => {
+    socket.write(frame(FrameType.DATA, { stream: 1, payload: Buffer.of(0) }));
+    return framesFrom(socket).some(({ stream, type, flags }) =>
+      stream === 1 && (type === FrameType.RST_STREAM || (flags & Flag.END_STREAM) !== 0)
+    );
+  }, { what: "the dripping request has ended" });
+  await socket[Symbol.asyncDispose]();
+  await assertUnharmed(server);
+});

@@ -56,7 +56,7 @@ export const serverSettings = {
     default: "10",
   },
   SERVER_REQUEST_TIMEOUT: {
-    meaning: "Time for a client to send a whole request.",
+    meaning: "Time for a client to send a whole request; for a stream of requests, each silence.",
     type: seconds(),
     default: "30",
   },
