@@ -1,4 +1,4 @@
-import { build } from "esbuild";
+import { buildSync } from "esbuild";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { findBrowser, startBrowser } from "../support/browser.ts";
@@ -17,7 +17,7 @@ Deno.test({
   ignore,
   fn: async () => {
     assert.ok(browserPath, why);
-    await using page = servePage(await bundleClient());
+    await using page = servePage(bundleClient());
     await using postgres = await startPostgres();
     const env = { CORS_ALLOWED_ORIGINS: page.origin, HEALTH_WATCH_HEARTBEAT: "0.2" };
     await using service = await startService({ env: { ...databaseEnv(postgres), ...env } });
@@ -46,7 +46,7 @@ Deno.test({
   ignore,
   fn: async () => {
     assert.ok(browserPath, why);
-    await using page = servePage(await bundleClient());
+    await using page = servePage(bundleClient());
     await using postgres = await startPostgres();
     await using service = await startService({ env: databaseEnv(postgres) });
     await using browser = await startBrowser(browserPath);
@@ -58,8 +58,8 @@ Deno.test({
   },
 });
 
-async function bundleClient(): Promise<string> {
-  const { outputFiles } = await build({
+function bundleClient(): string {
+  const { outputFiles } = buildSync({
     entryPoints: [join(ROOT, "tests/support/browser_client.ts")],
     absWorkingDir: ROOT,
     bundle: true,

@@ -97,4 +97,6 @@ Deno.test("a watcher whose connection breaks is forgotten", async () => {
   sessionManager.abort();
   for (const stream of streams) await assert.rejects(stream.next());
   await eventually(() => registry.subscribers === 0, { what: "nobody watches" });
+  // Each stream that ended has started the manager's idle timer.
+  sessionManager.abort();
 });
