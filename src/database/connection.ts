@@ -1,9 +1,26 @@
 import type net from "node:net";
+import { Duplex, type DuplexOptions } from "node:stream";
 import type postgres from "postgres";
+import { type BackendKey, requestCancel } from "./cancel.ts";
 import { abortable, Deadline } from "./deadline.ts";
 import { type ClientOptions, createClient, restrict, type Sql } from "./driver.ts";
 import { classify, DatabaseError, isDatabaseFailure } from "./errors.ts";
 import type { Resource } from "./pool.ts";
+
+/** PostgreSQL's message that ends a session. */
+const TERMINATE = new Uint8Array(["X".charCodeAt(0), 0, 0, 0, 4]);
+
+const CLOSED_STREAM: DuplexOptions = {
+  read() {},
+  write(_chunk, _encoding, done) {
+    done(closedError());
+  },
+};
+
+/** As the driver spells it. */
+function closedError(): Error {
+  return Object.assign(new Error("The connection has closed"), { code: "CONNECTION_CLOSED" });
+}
 
 /** How long a polite close may take before the socket is destroyed. */
 const END_GRACE_MS = 1000;
@@ -17,7 +34,10 @@ export interface ServerRole {
 }
 
 /** Who connects, where and how; see {@linkcode ClientOptions}. */
-export type ConnectionOptions = Omit<ClientOptions, "socket">;
+export interface ConnectionOptions extends Omit<ClientOptions, "socket"> {
+  /** Opens another socket to the same server, encrypted in the same way; for cancel requests. */
+  readonly dial: (signal: AbortSignal) => Promise<net.Socket>;
+}
 
 /**
  * One session on one socket: a postgres.js client that connects once and is
@@ -33,7 +53,8 @@ export class Connection implements Resource, AsyncDisposable {
 
   readonly #socket: net.Socket;
   readonly #client: postgres.Sql;
-  #backendPid = 0;
+  readonly #dial: ConnectionOptions["dial"];
+  #backendKey: BackendKey = { pid: 0, secret: 0 };
   #closed: boolean;
   #ending = false;
   #handedOut = false;
@@ -43,12 +64,15 @@ export class Connection implements Resource, AsyncDisposable {
   /** @param socket Connected and, if wanted, encrypted; owned by the connection from now on. */
   constructor(socket: net.Socket, options: ConnectionOptions) {
     this.#socket = socket;
+    this.#dial = options.dial;
     this.#closed = socket.destroyed;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.whenClosed = promise;
     // First in line: when a statement fails because of the close, `closed` is already true.
     socket.once("close", () => {
       this.#closed = true;
+      // The driver forgets a statement that began between the socket's error and its close.
+      socket.emit("error", closedError());
       resolve();
     });
     socket.on("error", (error) => this.#socketError ??= error);
@@ -64,7 +88,7 @@ export class Connection implements Resource, AsyncDisposable {
 
   /** Process id of the server's backend; behind a connection pooler, the pooler's. */
   get backendPid(): number {
-    return this.#backendPid;
+    return this.#backendKey.pid;
   }
 
   /**
@@ -95,8 +119,16 @@ export class Connection implements Resource, AsyncDisposable {
     `.simple();
     const [row] = rows;
     if (row === undefined) throw new DatabaseError("CONNECTION_REJECTED");
-    this.#backendPid = rows.state.pid;
+    this.#backendKey = { pid: rows.state.pid, secret: rows.state.secret };
     return { inRecovery: row.in_recovery, readOnly: row.read_only };
+  }
+
+  /**
+   * Asks the server to cancel what runs here; see {@linkcode requestCancel} for
+   * what it proves when it resolves, and what is open when it rejects.
+   */
+  async cancel(signal: AbortSignal): Promise<void> {
+    await requestCancel(this.#backendKey, this.#dial, signal);
   }
 
   /**
@@ -120,8 +152,8 @@ export class Connection implements Resource, AsyncDisposable {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#ending = true;
-    // Its promise can stay pending when statements are running: the socket's close decides.
-    this.#client.end().catch(() => {});
+    // Not the driver's `end`: it leaves statements that it has queued pending forever.
+    this.#socket.end(TERMINATE);
     using grace = new Deadline({
       timeoutMs: END_GRACE_MS,
       onTimeout: () => new DatabaseError("CONNECTION_LOST"),
@@ -142,8 +174,13 @@ export class Connection implements Resource, AsyncDisposable {
     return this.close();
   }
 
-  #handOutSocket(): net.Socket {
-    if (this.#handedOut || this.#socket.destroyed) throw new DatabaseError("CONNECTION_LOST");
+  /**
+   * The driver asks again for every statement after a close. What it gets then
+   * fails on its first write: throwing here would reject one statement and leave
+   * all later ones pending.
+   */
+  #handOutSocket(): Duplex {
+    if (this.#handedOut || this.#socket.destroyed) return new Duplex(CLOSED_STREAM);
     this.#handedOut = true;
     return this.#socket;
   }

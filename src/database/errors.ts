@@ -15,6 +15,8 @@ export interface DatabaseErrorOptions {
   readonly cause?: unknown;
   /** The server's SQLSTATE, when it sent one. */
   readonly sqlState?: string | undefined;
+  /** When the same call may succeed, in milliseconds from now, where that is known. */
+  readonly retryAfterMs?: number | undefined;
 }
 
 /**
@@ -30,6 +32,8 @@ export class DatabaseError extends Error {
   readonly retryable: boolean;
   readonly publicMessage: string;
   readonly sqlState: string | undefined;
+  /** When the same call may succeed, in milliseconds from now, where that is known. */
+  readonly retryAfterMs: number | undefined;
 
   constructor(code: DatabaseErrorCode, options: DatabaseErrorOptions = {}) {
     const { retryable, publicMessage } = ERROR_CODES[code];
@@ -46,6 +50,7 @@ export class DatabaseError extends Error {
     this.retryable = retryable;
     this.publicMessage = publicMessage;
     this.sqlState = options.sqlState;
+    this.retryAfterMs = options.retryAfterMs;
   }
 
   /** Whether this says that the database cannot be used at all at the moment. */

@@ -1,3 +1,5 @@
+import type net from "node:net";
+import tls from "node:tls";
 import type { DatabaseConfig, HostAddress, TargetSessionAttrs } from "../config/mod.ts";
 import { Connection, type ConnectionOptions, type ServerRole } from "./connection.ts";
 import { abortReason, classify, DatabaseError } from "./errors.ts";
@@ -12,7 +14,7 @@ export interface Candidate extends HostAddress {
 }
 
 /** What is the same for every server of the list. */
-export type SessionOptions = Omit<ConnectionOptions, "host" | "port">;
+export type SessionOptions = Omit<ConnectionOptions, "host" | "port" | "dial">;
 
 type Encryption = "plain" | "tls" | "tls-if-offered";
 
@@ -60,32 +62,24 @@ function encryptions(
 }
 
 async function openEncrypted(
-  { host, port, address, role }: Candidate,
+  candidate: Candidate,
   encryption: Encryption,
   config: DatabaseConfig,
   session: SessionOptions,
   signal: AbortSignal,
 ): Promise<Connection> {
-  const keepAliveIdleMs = config.keepAlives ? config.keepAlivesIdleMs : undefined;
-  const socket = await connectSocket({ host: address, port }, { keepAliveIdleMs, signal });
-  let secured;
-  try {
-    secured = encryption === "plain"
-      ? undefined
-      : await upgradeToTls(socket, host, config.tls, signal);
-    if (secured === undefined && encryption === "tls") {
-      throw new DatabaseError("TLS_FAILED", {
-        message: `${host}:${port} does not offer TLS, which sslmode ${config.tls.mode} needs`,
-      });
-    }
-  } catch (error) {
-    socket.destroy();
-    throw error;
-  }
-
-  const connection = new Connection(secured ?? socket, { ...session, host, port });
+  const { host, port, role } = candidate;
+  const socket = await dial(candidate, encryption, config, signal);
+  // A cancel request goes to the very same server, and not in clear if the session is not.
+  const same = socket instanceof tls.TLSSocket ? "tls" : "plain";
+  const connection = new Connection(socket, {
+    ...session,
+    host,
+    port,
+    dial: (signal) => dial(candidate, same, config, signal),
+  });
   const server = await connection.startup(signal).catch((error) => {
-    throw asConnectFailure(error, signal);
+    throw asConnectFailure(error, `${host}:${port}`, signal);
   });
   if (!accepts(role, server)) {
     await connection.close();
@@ -96,17 +90,44 @@ async function openEncrypted(
   return connection;
 }
 
+async function dial(
+  { host, port, address }: Candidate,
+  encryption: Encryption,
+  config: DatabaseConfig,
+  signal: AbortSignal,
+): Promise<net.Socket> {
+  const keepAliveIdleMs = config.keepAlives ? config.keepAlivesIdleMs : undefined;
+  const socket = await connectSocket({ host: address, port }, { keepAliveIdleMs, signal });
+  if (encryption === "plain") return socket;
+  try {
+    const secured = await upgradeToTls(socket, host, config.tls, signal);
+    if (secured === undefined && encryption === "tls") {
+      throw new DatabaseError("TLS_FAILED", {
+        message: `${host}:${port} does not offer TLS, which sslmode ${config.tls.mode} needs`,
+      });
+    }
+    return secured ?? socket;
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+}
+
 /** A statement's own failure cannot happen here: it is the server refusing the session. */
-function asConnectFailure(error: unknown, signal: AbortSignal): DatabaseError {
+function asConnectFailure(error: unknown, server: string, signal: AbortSignal): DatabaseError {
   if (signal.aborted) return abortReason(signal);
   const failure = classify(error);
+  if (failure.code === "CONNECTION_LOST") {
+    const message = `${server} closed the connection before the session began`;
+    return new DatabaseError("CONNECTION_LOST", { message, cause: failure });
+  }
   if (failure.code !== "QUERY_FAILED") return failure;
   const { message, sqlState } = failure;
   return new DatabaseError("CONNECTION_REJECTED", { message, sqlState, cause: error });
 }
 
 /** Whether a server is one that `target_session_attrs` asks for. */
-function accepts(wanted: TargetSessionAttrs, { inRecovery, readOnly }: ServerRole): boolean {
+export function accepts(wanted: TargetSessionAttrs, { inRecovery, readOnly }: ServerRole): boolean {
   switch (wanted) {
     case "read-write":
       return !readOnly;

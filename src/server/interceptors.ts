@@ -5,7 +5,9 @@ import {
   createContextKey,
   type Interceptor,
 } from "@connectrpc/connect";
+import { DatabaseError } from "../database/mod.ts";
 import type { Logger } from "../telemetry/mod.ts";
+import { answerTo, DATABASE_ERROR_ANSWERS } from "./database_errors.ts";
 
 /** How an RPC ended: `undefined` until then, and for requests that reached no RPC. */
 export const outcomeKey: ContextKey<Code | "ok" | undefined> = createContextKey<
@@ -13,20 +15,15 @@ export const outcomeKey: ContextKey<Code | "ok" | undefined> = createContextKey<
 >(undefined, { description: "outcome" });
 
 /**
- * Hides errors that no RPC meant for its clients, because Connect would send their text, and notes
- * in {@linkcode outcomeKey} how the RPC ended.
+ * Answers database errors by the table of `docs/errors.md`, hides all other errors that no RPC meant
+ * for its clients, because Connect would send their text, logs what was hidden, and notes in
+ * {@linkcode outcomeKey} how the RPC ended.
  */
 export function errorInterceptor(logger: Logger): Interceptor {
   return (next) => async (request) => {
     const failed = (reason: unknown): ConnectError => {
       const error = publicError(reason, request.signal);
-      if (error.cause !== undefined && error.code === Code.Internal) {
-        const method = `/${request.service.typeName}/${request.method.name}`;
-        logger.error(
-          { event: "rpc.failed", method, err: error.cause },
-          "an RPC failed unexpectedly",
-        );
-      }
+      logCause(logger, `/${request.service.typeName}/${request.method.name}`, error);
       request.contextValues.set(outcomeKey, error.code);
       return error;
     };
@@ -57,6 +54,11 @@ async function* guarded<T>(
 }
 
 function publicError(reason: unknown, signal: AbortSignal): ConnectError {
+  if (reason instanceof DatabaseError) {
+    // An operation that was aborted together with its RPC says only that; the signal knows why.
+    const endedWithRpc = reason.code === "ABORTED" && signal.aborted && reason !== signal.reason;
+    return endedWithRpc ? publicError(signal.reason, signal) : answerTo(reason);
+  }
   const isDeadline = reason instanceof ConnectError && reason.code === Code.DeadlineExceeded;
   if (signal.aborted && reason === signal.reason && !isDeadline) {
     // Connect names the HTTP/2 error that ended the stream, and that is no fault of this service.
@@ -64,4 +66,13 @@ function publicError(reason: unknown, signal: AbortSignal): ConnectError {
   }
   if (reason instanceof ConnectError) return reason;
   return new ConnectError("internal error", Code.Internal, undefined, undefined, reason);
+}
+
+function logCause(logger: Logger, method: string, { cause, code }: ConnectError): void {
+  const record = { event: "rpc.failed", method, err: cause };
+  if (cause instanceof DatabaseError) {
+    logger[DATABASE_ERROR_ANSWERS[cause.code].level](record, "an RPC failed on the database");
+  } else if (cause !== undefined && code === Code.Internal) {
+    logger.error(record, "an RPC failed unexpectedly");
+  }
 }

@@ -12,12 +12,15 @@ const why = "no Chromium on this machine: install one, or set CHROMIUM_PATH";
 // In CI a missing browser is a failure.
 const ignore = browserPath === undefined && Deno.env.get("CI") === undefined;
 
+// Here and not in the tests, which esbuild's worker would outlive.
+const client = ignore ? "" : bundleClient();
+
 Deno.test({
   name: `connect-web calls the service from another origin${ignore ? ` (ignored: ${why})` : ""}`,
   ignore,
   fn: async () => {
     assert.ok(browserPath, why);
-    await using page = servePage(bundleClient());
+    await using page = servePage(client);
     await using postgres = await startPostgres();
     const env = { CORS_ALLOWED_ORIGINS: page.origin, HEALTH_WATCH_HEARTBEAT: "0.2" };
     await using service = await startService({ env: { ...databaseEnv(postgres), ...env } });
@@ -46,7 +49,7 @@ Deno.test({
   ignore,
   fn: async () => {
     assert.ok(browserPath, why);
-    await using page = servePage(bundleClient());
+    await using page = servePage(client);
     await using postgres = await startPostgres();
     await using service = await startService({ env: databaseEnv(postgres) });
     await using browser = await startBrowser(browserPath);

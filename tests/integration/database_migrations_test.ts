@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { pathToFileURL } from "node:url";
+import { connect, migrateUp, readSchemaVersion } from "../../src/database/mod.ts";
+import { advisoryLockId } from "../../src/database/migration_table.ts";
+import { eventually } from "../support/condition.ts";
+import { startPostgres } from "../support/postgres.ts";
+import { startManager, untilState } from "./database_support.ts";
+
+/** A folder of migrations that is gone afterwards. */
+async function migrationFolder(
+  files: Readonly<Record<string, string>>,
+): Promise<AsyncDisposable & { readonly url: URL; write(name: string, text: string): void }> {
+  const path = await Deno.makeTempDir();
+  const write = (name: string, text: string) => Deno.writeTextFileSync(`${path}/${name}`, text);
+  for (const [name, text] of Object.entries(files)) write(name, text);
+  return {
+    url: pathToFileURL(path),
+    write,
+    [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
+  };
+}
+
+const TWO_FILES = {
+  "000001_account.up.sql": "create table account (id int); insert into account values (1);",
+  "000002_note.up.sql": "alter table account add column note text;",
+};
+
+Deno.test("the service's own migrations apply as the owner of the database, once", async () => {
+  await using server = await startPostgres();
+  await server.admin("grant create on schema public to public");
+  assert.equal(await readSchemaVersion(server.config()), undefined);
+
+  const { version, applied } = await migrateUp(server.config());
+  assert.ok(applied.length > 0);
+  assert.equal(version, applied.at(-1));
+  assert.deepEqual(await migrateUp(server.config()), { version, applied: [] });
+  assert.deepEqual(await readSchemaVersion(server.config()), { version, dirty: false });
+
+  const [row] = await server.admin(
+    "select has_schema_privilege('public', 'public', 'create') as everyone",
+  );
+  assert.equal(row?.everyone, false);
+  assert.deepEqual(await server.admin("select version::int, dirty from schema_migrations"), [
+    { version, dirty: false },
+  ]);
+});
+
+Deno.test("only what is new is applied, in the configured schema", async () => {
+  await using server = await startPostgres();
+  await server.admin("create schema ledger authorization treasury_user");
+  await using folder = await migrationFolder(TWO_FILES);
+  const config = server.config({ schema: "ledger" });
+  const options = { directory: folder.url };
+  assert.deepEqual(await migrateUp(config, options), { version: 2, applied: [1, 2] });
+  folder.write("000010_last.up.sql", "insert into account values (2, 'two');");
+  assert.deepEqual(await migrateUp(config, options), { version: 10, applied: [10] });
+  assert.deepEqual(await server.admin("select * from ledger.account order by id"), [
+    { id: 1, note: null },
+    { id: 2, note: "two" },
+  ]);
+});
+
+Deno.test("a failing migration marks the schema dirty, and then nothing is applied", async () => {
+  await using server = await startPostgres();
+  await using folder = await migrationFolder({
+    ...TWO_FILES,
+    "000002_note.up.sql": "create table half (); select no_such_function();",
+  });
+  const options = { directory: folder.url };
+  await assert.rejects(migrateUp(server.config(), options), {
+    code: "MIGRATION_FAILED",
+    message: /000002_note\.up\.sql failed: .*no_such_function.*dirty at version 2/s,
+  });
+  assert.deepEqual(await readSchemaVersion(server.config()), { version: 2, dirty: true });
+  // A script is one transaction.
+  const half = await server.admin("select from pg_tables where tablename = 'half'");
+  assert.deepEqual(half, []);
+  await assert.rejects(migrateUp(server.config(), options), {
+    code: "MIGRATION_DIRTY",
+    message: /version 2/,
+  });
+
+  folder.write("000002_note.up.sql", TWO_FILES["000002_note.up.sql"]);
+  await server.admin("update schema_migrations set version = 1, dirty = false");
+  assert.deepEqual(await migrateUp(server.config(), options), { version: 2, applied: [2] });
+});
+
+Deno.test("a schema that is newer than the files is left alone", async () => {
+  await using server = await startPostgres();
+  await using folder = await migrationFolder(TWO_FILES);
+  await migrateUp(server.config(), { directory: folder.url });
+  await server.admin("update schema_migrations set version = 7");
+  await assert.rejects(migrateUp(server.config(), { directory: folder.url }), {
+    code: "MIGRATION_FAILED",
+    message: /version 7/,
+  });
+});
+
+Deno.test("processes that migrate at the same time wait for each other", async () => {
+  await using server = await startPostgres();
+  await using folder = await migrationFolder(TWO_FILES);
+  const options = { directory: folder.url };
+  const results = await Promise.all(
+    Array.from({ length: 5 }, () => migrateUp(server.config(), options)),
+  );
+  assert.deepEqual(results.map(({ version }) => version), [2, 2, 2, 2, 2]);
+  assert.deepEqual(results.flatMap(({ applied }) => applied), [1, 2]);
+});
+
+Deno.test("the wait for another process has a limit, and can be aborted", async () => {
+  await using server = await startPostgres();
+  await using other = await connect(server.config());
+  await other.sql`
+    select pg_advisory_lock(${advisoryLockId("public", server.database.database)}::bigint)
+  `;
+  await assert.rejects(migrateUp(server.config(), { lockTimeoutMs: 50 }), {
+    code: "MIGRATION_LOCKED",
+  });
+
+  const controller = new AbortController();
+  const waiting = migrateUp(server.config(), { signal: controller.signal });
+  const outcome = assert.rejects(waiting, { code: "ABORTED" });
+  await eventually(async () => {
+    const rows = await server.admin("select from pg_locks where locktype = 'advisory'");
+    return rows.length === 2;
+  });
+  controller.abort();
+  await outcome;
+});
+
+Deno.test("a schema that does not exist is named in what to do", async () => {
+  await using server = await startPostgres();
+  await assert.rejects(migrateUp(server.config({ schema: "missing" })), {
+    code: "MIGRATION_FAILED",
+    message: /DB_SCHEMA/,
+  });
+});
+
+Deno.test("a manager can migrate before it is connected, also when the server comes late", async () => {
+  await using server = await startPostgres();
+  await server.stop();
+  const config = server.config();
+  const prepare = async (signal: AbortSignal) => void await migrateUp(config, { signal });
+  await using test = startManager(server, {}, { prepare });
+  await untilState(test.database, "disconnected");
+  await server.start();
+  await untilState(test.database, "connected");
+  assert.equal((await readSchemaVersion(config))?.dirty, false);
+});
