@@ -104,8 +104,8 @@ const SQLSTATES: Readonly<Record<string, DatabaseErrorCode>> = {
   "57P05": "CONNECTION_LOST",
 };
 
-/** Codes of the operating system, the resolver (EAI_*) and postgres.js. */
-const SOCKET_CODES: Readonly<Record<string, DatabaseErrorCode>> = {
+/** Codes of the operating system and the resolver (EAI_*). */
+const SYSTEM_CODES: Readonly<Record<string, DatabaseErrorCode>> = {
   ECONNREFUSED: "CONNECTION_REFUSED",
   // A unix socket that does not exist: the server is not running.
   ENOENT: "CONNECTION_REFUSED",
@@ -120,10 +120,14 @@ const SOCKET_CODES: Readonly<Record<string, DatabaseErrorCode>> = {
   EAI_NODATA: "HOST_NOT_FOUND",
   EAI_NONAME: "HOST_NOT_FOUND",
   ETIMEDOUT: "CONNECT_TIMEOUT",
-  CONNECT_TIMEOUT: "CONNECT_TIMEOUT",
   ECONNRESET: "CONNECTION_LOST",
   ECONNABORTED: "CONNECTION_LOST",
   EPIPE: "CONNECTION_LOST",
+};
+
+/** Codes of node:stream and postgres.js. */
+const DRIVER_CODES: Readonly<Record<string, DatabaseErrorCode>> = {
+  CONNECT_TIMEOUT: "CONNECT_TIMEOUT",
   ERR_STREAM_DESTROYED: "CONNECTION_LOST",
   ERR_STREAM_WRITE_AFTER_END: "CONNECTION_LOST",
   CONNECTION_CLOSED: "CONNECTION_LOST",
@@ -139,5 +143,10 @@ export function codeOfSqlState(sqlState: string): DatabaseErrorCode {
 
 /** The code for a socket, resolver or driver error code; undefined when it is none of these. */
 export function codeOfSocketError(code: string): DatabaseErrorCode | undefined {
-  return SOCKET_CODES[code];
+  return SYSTEM_CODES[code] ?? DRIVER_CODES[code];
+}
+
+/** The code for an error of the operating system or the resolver; undefined when it is neither. */
+export function codeOfSystemError(code: string): DatabaseErrorCode | undefined {
+  return SYSTEM_CODES[code];
 }

@@ -2,7 +2,7 @@ import type { GrpcTransportOptions } from "@connectrpc/connect-node";
 import * as http2 from "node:http2";
 import * as net from "node:net";
 import * as tls from "node:tls";
-import { codeOfSocketError } from "../database/error_codes.ts";
+import { codeOfSystemError } from "../database/error_codes.ts";
 
 type SessionManager = NonNullable<GrpcTransportOptions["sessionManager"]>;
 
@@ -87,7 +87,7 @@ export class GrpcPeer implements SessionManager {
     socket.on("error", (error: Error) => {
       if (this.#connection?.socket !== socket) return;
       const code = "code" in error ? String(error.code) : "";
-      this.#failure ??= codeOfSocketError(code) ?? failedToOpen;
+      this.#failure ??= codeOfSystemError(code) ?? failedToOpen;
     });
     const session = http2.connect(this.authority, { createConnection: () => socket });
     session.on("error", () => {});

@@ -1,4 +1,5 @@
 import type http2 from "node:http2";
+import type { Duplex } from "node:stream";
 
 /** Limits that node:http2 leaves to its user. Durations are in milliseconds. */
 export interface Http2Limits {
@@ -7,24 +8,35 @@ export interface Http2Limits {
 }
 
 /**
- * Ends a session that is of no use any more: politely when it has had no stream for the idle
- * timeout, and abruptly when it has streams but its client does not answer a PING (RFC 9113,
- * section 6.7) within the header timeout; one is sent every idle timeout. A stream that only waits
- * for news, such as `grpc.health.v1.Health/Watch`, stays open for as long as its client lives.
+ * Ends a session that is of no use any more. At every idle timeout, one that has no stream is told
+ * to go, and one that has streams is sent a PING (RFC 9113, section 6.7); a client that has neither
+ * gone nor answered within the header timeout is cut off. A stream that only waits for news, such
+ * as `grpc.health.v1.Health/Watch`, stays open for as long as its client lives.
  */
-export function guardHttp2Session(session: http2.ServerHttp2Session, limits: Http2Limits): void {
+export function guardHttp2Session(
+  session: http2.ServerHttp2Session,
+  socket: Duplex,
+  limits: Http2Limits,
+): void {
   let openStreams = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
-  // Not session.setTimeout(): on Deno it fires once, and a PING and its answer do not rearm it.
-  const watch = () => {
+  const later = (action: () => void, delayMs: number) => {
     clearTimeout(timer);
-    if (!session.destroyed) timer = setTimeout(check, limits.idleTimeoutMs);
+    if (!socket.destroyed) timer = setTimeout(action, delayMs);
   };
+  // Not session.setTimeout(): on Deno it fires once, and a PING and its answer do not rearm it.
+  const watch = () => later(check, limits.idleTimeoutMs);
   const check = () => {
-    if (openStreams === 0) return session.close();
-    timer = setTimeout(() => session.destroy(), limits.headerTimeoutMs);
-    session.ping(watch);
+    later(cut, limits.headerTimeoutMs);
+    if (openStreams > 0 && !session.destroyed) session.ping((error) => error === null && watch());
+    else session.close();
+  };
+  // A session's end only ends our side of its socket, after everything was sent: a client that does
+  // not read, or does not close its own side, would keep the connection.
+  const cut = () => {
+    session.destroy();
+    socket.destroy();
   };
   watch();
 
@@ -38,5 +50,5 @@ export function guardHttp2Session(session: http2.ServerHttp2Session, limits: Htt
     // A reset or a lost client; the request's signal tells the handler.
     stream.on("error", () => {});
   });
-  session.once("close", () => clearTimeout(timer));
+  socket.once("close", () => clearTimeout(timer));
 }

@@ -41,7 +41,8 @@ export class Listener implements AsyncDisposable {
   readonly #sockets = new Set<Socket>();
   /** Connections that have not said yet what they speak, by peer: TLS wraps the accepted socket. */
   readonly #undecided = new Map<string, Socket>();
-  readonly #http1Responses = new Set<http.ServerResponse>();
+  /** Unfinished answers by connection: on Deno, the later ones of a lost connection never close. */
+  readonly #http1Responses = new Map<Socket, Set<http.ServerResponse>>();
   readonly #sessions = new Set<http2.ServerHttp2Session>();
   #closed: Promise<void> | undefined;
 
@@ -97,7 +98,7 @@ export class Listener implements AsyncDisposable {
     this.#http1.close(() => resolve());
     for (const session of this.#sessions) session.close();
     for (const socket of this.#undecided.values()) socket.destroy();
-    for (const response of this.#http1Responses) announceEnd(response);
+    for (const responses of this.#http1Responses.values()) responses.forEach(announceEnd);
     await promise;
     await Promise.all([...this.#sockets].map((socket) => once(socket, "close")));
   }
@@ -122,13 +123,26 @@ export class Listener implements AsyncDisposable {
       })
       : http.createServer(serverOptions);
     server.on("request", (request, response) => {
-      this.#http1Responses.add(response);
-      response.once("close", () => this.#http1Responses.delete(response));
+      const responses = this.#http1ResponsesOf(request.socket);
+      responses.add(response);
+      response.once("close", () => responses.delete(response));
+      // A client that sends on and reads nothing would have its answers pile up here.
+      if (responses.size > options.maxConcurrentStreams) return request.socket.destroy();
       if (this.#closed) announceEnd(response);
       options.onRequest(request, response);
     });
     server.maxConnections = options.maxConnections;
     return server;
+  }
+
+  #http1ResponsesOf(socket: Socket): Set<http.ServerResponse> {
+    let responses = this.#http1Responses.get(socket);
+    if (responses === undefined) {
+      responses = new Set();
+      this.#http1Responses.set(socket, responses);
+      socket.once("close", () => this.#http1Responses.delete(socket));
+    }
+    return responses;
   }
 
   #createHttp2(): http2.Http2Server {
@@ -142,7 +156,6 @@ export class Listener implements AsyncDisposable {
     server.on("session", (session) => {
       this.#sessions.add(session);
       session.once("close", () => this.#sessions.delete(session));
-      guardHttp2Session(session, options);
     });
     return server;
   }
@@ -160,6 +173,7 @@ export class Listener implements AsyncDisposable {
       this.#undecided.delete(peerOf(socket));
       // HTTP/1.1 servers let clients half-close; a half-closed HTTP/2 connection would stay open.
       socket.allowHalfOpen = false;
+      this.#http2.once("session", (session) => guardHttp2Session(session, socket, this.#options));
       this.#http2.emit("connection", socket);
     };
 

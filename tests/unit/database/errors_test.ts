@@ -31,8 +31,8 @@ const SQLSTATES:
     ["57P03", "SERVER_STARTING", { retryable: true }],
     ["57P04", "DATABASE_NOT_FOUND", { retryable: false }],
     ["57P05", "CONNECTION_LOST", { retryable: true }],
-    ["57014", "QUERY_FAILED", { retryable: false }],
-    ["23505", "QUERY_FAILED", { retryable: false }],
+    ["57014", "STATEMENT_TIMEOUT", { retryable: true }],
+    ["23505", "UNIQUE_VIOLATION", { retryable: false }],
   ];
 
 Deno.test("errors of the server are classified by SQLSTATE", () => {
