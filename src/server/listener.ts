@@ -107,7 +107,8 @@ export class Listener implements AsyncDisposable {
     const options = this.#options;
     const serverOptions = {
       maxHeaderSize: options.maxHeaderBytes,
-      headersTimeout: options.headerTimeoutMs,
+      // A request includes its header; node:http throws when told otherwise.
+      headersTimeout: Math.min(options.headerTimeoutMs, options.requestTimeoutMs),
       requestTimeout: options.requestTimeoutMs,
       keepAliveTimeout: options.idleTimeoutMs,
       connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,

@@ -112,3 +112,12 @@ Deno.test("slow clients: a body that drips over HTTP/2 ends the stream", async (
   await socket[Symbol.asyncDispose]();
   await assertUnharmed(server);
 });
+
+Deno.test("slow clients: a header may not take longer than the whole request", async () => {
+  await using server = await startServer({ headerTimeoutMs: 600_000, requestTimeoutMs: 400 });
+  await using socket = await RawSocket.connect(server.port);
+  socket.write("GET /livez HTTP/1.1\r\nHost: lo");
+  assert.equal((await socket.readResponse()).status, 408);
+  await socket.closedByServer();
+  await assertUnharmed(server);
+});
