@@ -25,18 +25,26 @@ import { createLogger, type Logger } from "./telemetry/mod.ts";
 const EXIT_BAD_CONFIG = 2;
 const EXIT_FAILURE = 1;
 
+/** Together with SHUTDOWN_TIMEOUT it stays inside of the specification's 30 seconds. */
+const DATABASE_CLOSE_TIMEOUT_MS = 2_000;
+
 /** Puts the parts together and serves until the process is told to stop. */
 async function serve(config: Config, logger: Logger): Promise<void> {
   const startedAt = new Date();
   const { version } = denoJson;
   const shutdown = new AbortController();
 
-  await using database = new DatabaseManager(config.database, {
-    logger,
-    prepare: config.database.migrateOnStart
-      ? async (signal) => void await migrateUp(config.database, { signal, logger })
-      : undefined,
-  });
+  await using cleanup = new AsyncDisposableStack();
+  const database = cleanup.adopt(
+    new DatabaseManager(config.database, {
+      logger,
+      prepare: config.database.migrateOnStart
+        ? async (signal) => void await migrateUp(config.database, { signal, logger })
+        : undefined,
+    }),
+    // By now every request has ended, so whatever still runs has lost its caller.
+    (database) => database.close({ timeoutMs: DATABASE_CLOSE_TIMEOUT_MS }),
+  );
 
   await using dependencies = new AsyncDisposableStack();
   const peers = config.health.grpcDependencies.map((dependency) =>

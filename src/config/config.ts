@@ -30,6 +30,8 @@ export interface DatabaseTlsConfig {
 export interface DatabaseConfig {
   /** At least one; tried in order. */
   readonly hosts: readonly HostAddress[];
+  /** For reads while the primary is away; may be none. */
+  readonly readHosts: readonly HostAddress[];
   readonly database: string;
   readonly user: string;
   readonly password: Secret | undefined;
@@ -47,14 +49,30 @@ export interface DatabaseConfig {
   readonly keepAlivesIdleMs: number;
   readonly maxConnections: number;
   readonly maxIdleConnections: number;
+  /** At most `maxIdleConnections`. */
+  readonly minIdleConnections: number;
+  /** Most connections that are opened at the same time. */
+  readonly maxConnecting: number;
   /** 0 means unlimited. */
   readonly connectionMaxLifetimeMs: number;
   /** 0 means unlimited. */
   readonly connectionMaxIdleTimeMs: number;
   readonly acquireTimeoutMs: number;
+  /** Most callers that wait for a connection that others use. */
+  readonly acquireQueueLimit: number;
+  /** A connection that was idle for this long is checked before its next use. */
+  readonly idleCheckAfterMs: number;
+  /** 0 means off. */
+  readonly leakWarningAfterMs: number;
   readonly pingTimeoutMs: number;
+  /** Failed calls in a row that open the circuit. */
+  readonly circuitFailureThreshold: number;
+  /** Upper limit of the first open time of the circuit; it doubles with every failed probe. */
   readonly retryInitialDelayMs: number;
+  /** The upper limit never grows beyond this. */
   readonly retryMaxDelayMs: number;
+  /** After a failure that cannot pass by itself, such as a rejected password. */
+  readonly authRetryDelayMs: number;
   /** Apply migrations on start. */
   readonly migrateOnStart: boolean;
 }

@@ -42,6 +42,7 @@ export function loadConfig(options: PlaceOptions): Config {
     database: {
       ...readPassword(sources, readTextFile, report),
       hosts: pairHosts(read, report),
+      readHosts: readHosts(read),
       database: values.DB_NAME,
       user: values.DB_USER,
       schema: values.DB_SCHEMA,
@@ -53,11 +54,17 @@ export function loadConfig(options: PlaceOptions): Config {
       keepAlives: values.DB_KEEPALIVES,
       keepAlivesIdleMs: values.DB_KEEPALIVES_IDLE,
       ...poolLimits(read, report),
+      maxConnecting: values.DB_MAX_CONNECTING,
       connectionMaxLifetimeMs: values.DB_CONNECTION_MAX_LIFETIME,
       connectionMaxIdleTimeMs: values.DB_CONNECTION_MAX_IDLE_TIME,
       acquireTimeoutMs: values.DB_ACQUIRE_TIMEOUT,
+      acquireQueueLimit: values.DB_ACQUIRE_QUEUE_LIMIT,
+      idleCheckAfterMs: values.DB_IDLE_CHECK_AFTER,
+      leakWarningAfterMs: values.DB_LEAK_WARNING_AFTER,
       pingTimeoutMs: values.DB_PING_TIMEOUT,
+      circuitFailureThreshold: values.DB_CIRCUIT_FAILURE_THRESHOLD,
       ...retryDelays(read, report),
+      authRetryDelayMs: values.DB_AUTH_RETRY_DELAY,
       migrateOnStart: values.DB_MIGRATE_ON_START,
     },
     server: {
@@ -102,6 +109,12 @@ function pairHosts({ values, areSound }: ReadSettings, report: Report): HostAddr
   });
 }
 
+function readHosts({ values }: ReadSettings): HostAddress[] {
+  return (values.DB_READ_HOSTS ?? []).map(({ host, port }) => {
+    return { host, port: port ?? DEFAULT_PORT };
+  });
+}
+
 function readDatabaseTls(
   { values, areSound }: ReadSettings,
   certificates: CertificateReader,
@@ -133,16 +146,20 @@ function readDatabaseTls(
 function poolLimits(
   { values, isSet, areSound }: ReadSettings,
   report: Report,
-): Pick<DatabaseConfig, "maxConnections" | "maxIdleConnections"> {
-  const max = values.DB_MAX_CONNECTIONS;
-  const idle = values.DB_MAX_IDLE_CONNECTIONS;
-  if (!isSet("DB_MAX_IDLE_CONNECTIONS")) {
-    return { maxConnections: max, maxIdleConnections: Math.min(idle, max) };
+): Pick<DatabaseConfig, "maxConnections" | "maxIdleConnections" | "minIdleConnections"> {
+  const { DB_MAX_CONNECTIONS: max, DB_MIN_IDLE_CONNECTIONS: minIdle } = values;
+  const maxIdle = isSet("DB_MAX_IDLE_CONNECTIONS")
+    ? values.DB_MAX_IDLE_CONNECTIONS
+    : Math.min(values.DB_MAX_IDLE_CONNECTIONS, max);
+  if (maxIdle > max && areSound("DB_MAX_CONNECTIONS", "DB_MAX_IDLE_CONNECTIONS")) {
+    const limit = `DB_MAX_CONNECTIONS, which is ${max}`;
+    report("DB_MAX_IDLE_CONNECTIONS", `${maxIdle} is more than ${limit}`);
   }
-  if (idle > max && areSound("DB_MAX_CONNECTIONS", "DB_MAX_IDLE_CONNECTIONS")) {
-    report("DB_MAX_IDLE_CONNECTIONS", `${idle} is more than DB_MAX_CONNECTIONS, which is ${max}`);
+  if (minIdle > maxIdle && areSound("DB_MAX_IDLE_CONNECTIONS", "DB_MIN_IDLE_CONNECTIONS")) {
+    const limit = `DB_MAX_IDLE_CONNECTIONS, which is ${maxIdle}`;
+    report("DB_MIN_IDLE_CONNECTIONS", `${minIdle} is more than ${limit}`);
   }
-  return { maxConnections: max, maxIdleConnections: idle };
+  return { maxConnections: max, maxIdleConnections: maxIdle, minIdleConnections: minIdle };
 }
 
 function retryDelays(

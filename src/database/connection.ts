@@ -5,13 +5,16 @@ import { type BackendKey, requestCancel } from "./cancel.ts";
 import { abortable, Deadline } from "./deadline.ts";
 import { type ClientOptions, createClient, restrict, type Sql } from "./driver.ts";
 import { classify, DatabaseError, isDatabaseFailure } from "./errors.ts";
-import type { Resource } from "./pool.ts";
+import type { Resource } from "./pool/mod.ts";
 
 /** PostgreSQL's message that ends a session. */
 const TERMINATE = new Uint8Array(["X".charCodeAt(0), 0, 0, 0, 4]);
 
 const CLOSED_STREAM: DuplexOptions = {
-  read() {},
+  // Fails by itself: the driver writes nothing any more when a write was pending at the close.
+  read() {
+    this.destroy(closedError());
+  },
   write(_chunk, _encoding, done) {
     done(closedError());
   },
@@ -176,7 +179,7 @@ export class Connection implements Resource, AsyncDisposable {
 
   /**
    * The driver asks again for every statement after a close. What it gets then
-   * fails on its first write: throwing here would reject one statement and leave
+   * fails at once: throwing here would reject one statement and leave
    * all later ones pending.
    */
   #handOutSocket(): Duplex {

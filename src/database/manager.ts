@@ -1,19 +1,26 @@
 import type { DatabaseConfig } from "../config/mod.ts";
+import { type Access, type AccessMode, accessModeOf, route } from "./access_mode.ts";
+import type { CircuitBreaker } from "./circuit_breaker/mod.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { connect } from "./connect.ts";
-import type { Connection } from "./connection.ts";
-import { Deadline } from "./deadline.ts";
-import type { Parameter, Sql } from "./driver.ts";
-import { abortReason, classify, DatabaseError } from "./errors.ts";
+import type { Parameter } from "./driver.ts";
+import type { DatabaseError } from "./errors.ts";
+import { Lane } from "./lane.ts";
+import type { Lender } from "./lender.ts";
 import { type Logger, silentLogger } from "./logger.ts";
-import { type CloseOptions, Pool } from "./pool.ts";
-import type { PoolStats } from "./pool_stats.ts";
-import { Recovery } from "./recovery.ts";
+import { type OperationOptions, runOperation, runStatement, type Work } from "./operation.ts";
+import type { CloseOptions, PoolStats } from "./pool/mod.ts";
+import { readLaneConfig } from "./read_hosts.ts";
 import { type DatabaseState, StateHolder, type StateListener } from "./state.ts";
+import { runTransaction } from "./transaction.ts";
+import type { TransactionOptions } from "./transaction_options.ts";
+import type { Transaction } from "./transaction_scope.ts";
 
 /** Settings of a {@linkcode DatabaseManager} beside the configuration. */
 export interface DatabaseManagerOptions {
-  /** Gets the events `database.connected`, `.connect_failed`, `.lost`, `.recovered` and `.closed`. */
+  /**
+   * Gets the events `database.connected`, `.connect_failed`, `.lost`, `.recovered`, `.read_only`,
+   * `.read_write`, `.unavailable`, `.leak` and `.closed`.
+   */
   readonly logger?: Logger | undefined;
   /**
    * Runs when the database answers for the first time, before the state becomes
@@ -25,19 +32,17 @@ export interface DatabaseManagerOptions {
   readonly random?: (() => number) | undefined;
 }
 
-/** Settings of a single operation. */
-export interface OperationOptions {
-  /** Aborting it ends the wait for a connection, or destroys the connection that is in use. */
-  readonly signal?: AbortSignal | undefined;
+/** Settings of a query, or of work on one connection. */
+export interface QueryOptions extends OperationOptions {
+  /** `read` may go to a read host while the primary is away; see {@linkcode Access}. */
+  readonly access?: Access | undefined;
 }
 
-export interface PingOptions extends OperationOptions {
+export interface PingOptions {
+  readonly signal?: AbortSignal | undefined;
   /** For all of it, the wait for a connection included; default: the configured ping timeout. */
   readonly timeoutMs?: number | undefined;
 }
-
-/** Whether the database takes writes at the moment. */
-export type AccessMode = "READ_WRITE" | "READ_ONLY";
 
 export interface PingResult {
   readonly responseTimeMs: number;
@@ -50,12 +55,21 @@ export type QueryTag = <Row extends object>(
   ...parameters: readonly Parameter[]
 ) => Promise<readonly Row[]>;
 
+/** What operators see of the primary's circuit breaker, and may do with it. */
+export type OperatorCircuit = Pick<
+  CircuitBreaker,
+  "state" | "snapshot" | "onTransition" | "forceOpen" | "reset"
+>;
+
 /**
- * Keeps the service connected to its database: a pool of connections, a state
- * that tells whether the database can be used, and recovery without traffic.
+ * Keeps the service connected to its database: a pool of connections, a circuit
+ * breaker that decides whether a call may use it, and recovery without traffic.
  *
- * While it is `disconnected`, queries fail at once with the error of the outage;
- * only `ping` and the recovery itself try to connect.
+ * While the circuit is open, calls fail at once with `CIRCUIT_OPEN`; only the
+ * recovery tries to connect. The manager's state follows the circuit.
+ *
+ * With read hosts (`DB_READ_HOSTS`) there is a second pool with a circuit of its
+ * own, for reads while the primary is away.
  *
  * Specification: 001, "Database Connection Manager".
  *
@@ -63,55 +77,48 @@ export type QueryTag = <Row extends object>(
  * await using database = new DatabaseManager(config.database, { logger });
  * database.start();
  * const rows = await database.query<{ id: string }>`select id from account where id = ${id}`;
+ * await database.transaction(async (tx) => {
+ *   await tx`update account set balance = balance - ${amount} where id = ${from}`;
+ *   await tx`update account set balance = balance + ${amount} where id = ${to}`;
+ * });
  * ```
  */
 export class DatabaseManager implements AsyncDisposable {
   readonly config: DatabaseConfig;
-  readonly #prepare: ((signal: AbortSignal) => Promise<void>) | undefined;
-  readonly #clock: Clock;
+  readonly #primary: Lane;
+  readonly #read: Lane | undefined;
   readonly #state: StateHolder;
-  readonly #pool: Pool<Connection>;
-  readonly #lifetime = new AbortController();
-  readonly #recovery: Recovery;
-  #verification: Promise<void> | undefined;
-  #isPrepared: boolean;
+  readonly #lenders: Readonly<Record<Access | "any", Lender>>;
+  #ending: "closing" | "closed" | undefined;
 
   constructor(config: DatabaseConfig, options: DatabaseManagerOptions = {}) {
     const { logger = silentLogger, prepare, clock = systemClock, random = Math.random } = options;
     this.config = config;
-    this.#prepare = prepare;
-    this.#isPrepared = prepare === undefined;
-    this.#clock = clock;
     this.#state = new StateHolder(logger, () => clock.now());
-    this.#pool = new Pool({
-      open: (signal) => connect(config, { signal, clock }),
-      maxOpen: config.maxConnections,
-      maxIdle: config.maxIdleConnections,
-      maxLifetimeMs: config.connectionMaxLifetimeMs,
-      maxIdleTimeMs: config.connectionMaxIdleTimeMs,
-      acquireTimeoutMs: config.acquireTimeoutMs,
-      onIdleClosed: () => this.#verify(),
+    const shared = { logger, clock, random, onChange: () => this.#update() };
+    this.#primary = new Lane({ ...shared, config, prepare, isForReads: false });
+    this.#read = config.readHosts.length === 0
+      ? undefined
+      : new Lane({ ...shared, config: readLaneConfig(config), isForReads: true });
+    const lender = (access?: Access): Lender => ({
+      lend: async (use, signal) => await route(access, this.#primary, this.#read).lend(use, signal),
       clock,
       random,
     });
-    this.#recovery = new Recovery({
-      attempt: (signal) => this.#attempt(signal),
-      isNeeded: () => this.state === "disconnected",
-      onFailure: (error) => this.#state.failed(error),
-      initialDelayMs: config.retryInitialDelayMs,
-      maxDelayMs: config.retryMaxDelayMs,
-      clock,
-      random,
-    });
+    this.#lenders = { any: lender(), read: lender("read"), write: lender("write") };
   }
 
   get state(): DatabaseState {
-    return this.#state.state;
+    return this.#state.status.state;
   }
 
-  /** Why the database cannot be used; undefined while it can. */
+  get accessMode(): AccessMode {
+    return this.#state.status.accessMode;
+  }
+
+  /** Why the primary cannot be used; undefined while it can. */
   get lastError(): DatabaseError | undefined {
-    return this.#state.error;
+    return this.#primary.outage;
   }
 
   /** When the database was reached, the last time it came back; undefined while it is lost. */
@@ -119,19 +126,25 @@ export class DatabaseManager implements AsyncDisposable {
     return this.#state.connectedAt;
   }
 
-  /** Calls the listener at once on every change of the state. Call the result to stop that. */
+  /** The primary's circuit breaker. */
+  get circuit(): OperatorCircuit {
+    return this.#primary.circuit;
+  }
+
+  /** Calls the listener at once on every change of state or access mode. Call the result to stop that. */
   onStateChange(listener: StateListener): () => void {
     return this.#state.subscribe(listener);
   }
 
   /** Begins to connect in the background. Never throws: the database may come later. */
   start(): void {
-    if (this.state !== "connected") this.#recovery.start();
+    this.#primary.start();
+    this.#read?.start();
   }
 
-  /** A frozen snapshot of the pool. */
+  /** A frozen snapshot of the primary's pool. */
   poolStats(): PoolStats {
-    return this.#pool.stats();
+    return this.#primary.stats();
   }
 
   /**
@@ -139,68 +152,67 @@ export class DatabaseManager implements AsyncDisposable {
    *
    * ```ts ignore
    * await database.query<Account>`select * from account where id = ${id}`;
-   * await database.query({ signal })<Account>`select * from account`;
+   * await database.query({ access: "read", signal })<Account>`select * from account`;
    * ```
    *
    * @throws {DatabaseError} As {@linkcode DatabaseManager.withConnection}.
    */
-  query(options: OperationOptions): QueryTag;
+  query(options: QueryOptions): QueryTag;
   query<Row extends object>(
     strings: TemplateStringsArray,
     ...parameters: readonly Parameter[]
   ): Promise<readonly Row[]>;
   query(
-    first: OperationOptions | TemplateStringsArray,
+    first: QueryOptions | TemplateStringsArray,
     ...parameters: readonly Parameter[]
   ): QueryTag | Promise<readonly object[]> {
-    if (isTemplate(first)) return this.#run({}, first, parameters);
+    if (isTemplate(first)) return runStatement(this.#lenders.any, first, parameters);
+    const lender = this.#lenders[first.access ?? "any"];
     return <Row extends object>(strings: TemplateStringsArray, ...values: readonly Parameter[]) =>
-      this.#run<Row>(first, strings, values);
+      runStatement<Row>(lender, strings, values, first);
   }
 
   /**
    * Lends a connection to `work`. Everything that `work` starts on it must have
-   * ended when its promise settles, transactions included.
+   * ended when its promise settles.
    *
-   * @throws {DatabaseError} The error of the outage while disconnected, what
-   * acquiring throws (`ACQUIRE_TIMEOUT`, connect errors, `ABORTED`), or what a
+   * @throws {DatabaseError} `CIRCUIT_OPEN` with the outage as its cause, `READ_ONLY`, what
+   * acquiring throws (`ACQUIRE_TIMEOUT`, `QUEUE_FULL`, connect errors, `ABORTED`), or what a
    * statement failed with. Errors of `work` itself are passed on.
    */
-  async withConnection<T>(
-    work: (sql: Sql, connection: Connection) => T | Promise<T>,
-    { signal }: OperationOptions = {},
+  withConnection<T>(
+    work: Work<T>,
+    options: QueryOptions = {},
   ): Promise<T> {
-    this.#assertUsable();
-    try {
-      return await this.#lend(work, signal);
-    } catch (error) {
-      if (error instanceof DatabaseError && this.#isSuspicious(error)) this.#verify();
-      throw error;
-    }
+    return runOperation(this.#lenders[options.access ?? "any"], work, options);
   }
 
   /**
-   * Asks the database whether it is there, now, through the pool. Ends in time
-   * also when the server is frozen. What it finds becomes the state.
+   * Runs `work` in a transaction: commits when it succeeds, rolls back when it throws. A read-only
+   * transaction may go to a read host; any other fails at once while writes are refused.
    *
-   * @throws {DatabaseError} `PING_TIMEOUT`, `ACQUIRE_TIMEOUT` when every
+   * @throws {DatabaseError} As {@linkcode DatabaseManager.withConnection}, and `COMMIT_UNKNOWN`.
+   */
+  transaction<T>(
+    work: (tx: Transaction) => T | Promise<T>,
+    options: TransactionOptions = {},
+  ): Promise<T> {
+    const lender = options.readOnly === true ? this.#lenders.read : this.#lenders.write;
+    return runTransaction(lender, work, options);
+  }
+
+  /**
+   * Asks the database whether it is there, now, through the pool: the primary, or a read host while
+   * that is all there is. Ends in time also when the server is frozen. What it finds becomes the
+   * state.
+   *
+   * @throws {DatabaseError} `PING_TIMEOUT`, `CIRCUIT_OPEN`, `ACQUIRE_TIMEOUT` when every
    * connection is in use, connect errors, or `ABORTED`.
    */
-  async ping(
-    { signal, timeoutMs = this.config.pingTimeoutMs }: PingOptions = {},
-  ): Promise<PingResult> {
-    try {
-      const result = await this.#ping(timeoutMs, signal);
-      if (this.#isPrepared) {
-        this.#recovery.stop();
-        this.#state.connected();
-      }
-      return result;
-    } catch (error) {
-      const failure = classify(error);
-      if (failure.isOutage) this.#failed(failure);
-      throw failure;
-    }
+  async ping({ signal, timeoutMs }: PingOptions = {}): Promise<PingResult> {
+    const lane = route("read", this.#primary, this.#read);
+    const { responseTimeMs } = await lane.ping({ signal, timeoutMs });
+    return { responseTimeMs, accessMode: this.accessMode };
   }
 
   /**
@@ -208,122 +220,28 @@ export class DatabaseManager implements AsyncDisposable {
    * when they come back, or when the time is over.
    */
   async close(options: CloseOptions = {}): Promise<void> {
-    this.#state.closing();
-    this.#lifetime.abort(new DatabaseError("POOL_CLOSED"));
-    await this.#pool.close(options);
-    await this.#recovery.close();
-    await this.#verification;
-    this.#state.closed();
+    this.#ending ??= "closing";
+    this.#update();
+    await Promise.all([this.#primary.close(options), this.#read?.close(options)]);
+    this.#ending = "closed";
+    this.#update();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  async #run<Row extends object>(
-    options: OperationOptions,
-    strings: TemplateStringsArray,
-    parameters: readonly Parameter[],
-  ): Promise<readonly Row[]> {
-    return await this.withConnection((sql) => sql<Row[]>(strings, ...parameters), options);
-  }
-
-  #assertUsable(): void {
-    if (this.#state.isOver) throw new DatabaseError("POOL_CLOSED");
-    const { error } = this.#state;
-    if (error === undefined || this.state !== "disconnected") return;
-    const { code, message, sqlState } = error;
-    throw new DatabaseError(code, { message, sqlState });
-  }
-
-  async #lend<T>(
-    work: (sql: Sql, connection: Connection) => T | Promise<T>,
-    signal: AbortSignal | undefined,
-    timeoutMs?: number,
-  ): Promise<T> {
-    if (signal?.aborted) throw abortReason(signal);
-    const connection = this.#pool.tryAcquire() ?? await this.#pool.acquire({ signal, timeoutMs });
-    const onAbort = () => connection.destroy(abortReason(signal));
-    signal?.addEventListener("abort", onAbort, { once: true });
-    try {
-      return await work(connection.sql, connection);
-    } catch (error) {
-      throw connection.explain(error);
-    } finally {
-      signal?.removeEventListener("abort", onAbort);
-      this.#pool.release(connection);
-    }
-  }
-
-  async #ping(timeoutMs: number, signal: AbortSignal | undefined): Promise<PingResult> {
-    const startedAt = this.#clock.now();
-    let isAsking = false;
-    using deadline = new Deadline({
-      timeoutMs,
-      signal,
-      clock: this.#clock,
-      onTimeout: () => this.#pingTimeout(timeoutMs, isAsking),
+  /** State and access mode are what the circuits make them; this only says so. */
+  #update(): void {
+    const primary = this.#primary;
+    this.#state.update({
+      state: this.#ending ?? primary.state,
+      accessMode: this.#ending === undefined ? accessModeOf(primary, this.#read) : "UNAVAILABLE",
+      error: primary.outage,
     });
-    const ask = () =>
-      this.#lend(
-        (_, connection) => {
-          isAsking = true;
-          return connection.role();
-        },
-        deadline.signal,
-        Infinity,
-      );
-    const { readOnly } = await ask().catch((error) => {
-      // An idle connection can have died unnoticed: that is no news of the database.
-      if (classify(error).code !== "CONNECTION_LOST" || deadline.signal.aborted) throw error;
-      return ask();
-    });
-    return {
-      responseTimeMs: this.#clock.now() - startedAt,
-      accessMode: readOnly ? "READ_ONLY" : "READ_WRITE",
-    };
-  }
-
-  #pingTimeout(timeoutMs: number, isAsking: boolean): DatabaseError {
-    const { inUse, max } = this.poolStats();
-    if (isAsking || inUse < max) {
-      return new DatabaseError("PING_TIMEOUT", { message: `No answer within ${timeoutMs} ms` });
-    }
-    // A pool that is merely busy must not look like a database that is gone.
-    return new DatabaseError("ACQUIRE_TIMEOUT", {
-      message: `All ${max} connections were in use for ${timeoutMs} ms (DB_MAX_CONNECTIONS)`,
-    });
-  }
-
-  #isSuspicious(error: DatabaseError): boolean {
-    if (error.code === "ACQUIRE_TIMEOUT") return this.poolStats().connecting > 0;
-    return error.isOutage;
-  }
-
-  /** One connection's end can be its own: a ping tells whether the database is lost. */
-  #verify(): void {
-    if (this.#verification !== undefined || this.state !== "connected") return;
-    this.#verification = this.ping({ signal: this.#lifetime.signal })
-      .then(() => {}, () => {})
-      .finally(() => this.#verification = undefined);
-  }
-
-  #failed(error: DatabaseError): void {
-    if (this.state === "connected") this.#pool.reset();
-    this.#state.failed(error);
-    this.#recovery.start();
-  }
-
-  async #attempt(signal: AbortSignal): Promise<void> {
-    await this.#ping(this.config.connectTimeoutMs + this.config.pingTimeoutMs, signal);
-    if (!this.#isPrepared) {
-      await this.#prepare?.(signal);
-      this.#isPrepared = true;
-    }
-    this.#state.connected();
   }
 }
 
-function isTemplate(value: OperationOptions | TemplateStringsArray): value is TemplateStringsArray {
+function isTemplate(value: QueryOptions | TemplateStringsArray): value is TemplateStringsArray {
   return Array.isArray(value);
 }

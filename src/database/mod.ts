@@ -4,6 +4,8 @@
  *
  * @module
  */
+export type { Access, AccessMode } from "./access_mode.ts";
+export type { CircuitSnapshot, CircuitState, CircuitTransition } from "./circuit_breaker/mod.ts";
 export type { Clock } from "./clock.ts";
 export { connect, type ConnectOptions } from "./connect.ts";
 export type { Connection, ServerRole } from "./connection.ts";
@@ -11,12 +13,12 @@ export type { Parameter, Sql } from "./driver.ts";
 export { classify, DatabaseError, type DatabaseErrorCode } from "./errors.ts";
 export type { Logger } from "./logger.ts";
 export {
-  type AccessMode,
   DatabaseManager,
   type DatabaseManagerOptions,
-  type OperationOptions,
+  type OperatorCircuit,
   type PingOptions,
   type PingResult,
+  type QueryOptions,
   type QueryTag,
 } from "./manager.ts";
 export {
@@ -26,6 +28,8 @@ export {
   readSchemaVersion,
   type SchemaVersion,
 } from "./migrations.ts";
-export type { CloseOptions } from "./pool.ts";
-export type { CloseReason, PoolStats } from "./pool_stats.ts";
-export type { DatabaseState, StateChange, StateListener } from "./state.ts";
+export type { OperationOptions } from "./operation.ts";
+export type { CloseOptions, CloseReason, PoolStats } from "./pool/mod.ts";
+export type { DatabaseState, DatabaseStatus, StateChange, StateListener } from "./state.ts";
+export type { IsolationLevel, TransactionOptions } from "./transaction_options.ts";
+export type { Transaction } from "./transaction_scope.ts";

@@ -1,49 +1,80 @@
-import { DatabaseError } from "./errors.ts";
-import { retry, type RetryOptions } from "./retry.ts";
+import { BackgroundTask } from "./background_task.ts";
+import type { CircuitBreaker, CircuitPermit } from "./circuit_breaker/mod.ts";
+import type { Clock } from "./clock.ts";
+import { sleep } from "./deadline.ts";
+import { classify, type DatabaseError } from "./errors.ts";
 
 /** Settings of a {@linkcode Recovery}. */
-export interface RecoveryOptions extends Omit<RetryOptions, "signal"> {
-  /** Looks for the database once; throws when it is not there. */
+export interface RecoveryOptions {
+  /** Says when the next look is due. Nobody else may take the permits of its half-open state. */
+  readonly circuit: CircuitBreaker;
+  /** Looks for the database once, and makes it ready for use; throws when it is not there. */
   readonly attempt: (signal: AbortSignal) => Promise<void>;
-  /** Asked when a search ends: whether the database was lost again meanwhile. */
-  readonly isNeeded: () => boolean;
+  /** Called after each failure, before the circuit opens for longer. */
+  readonly onFailure: (error: DatabaseError) => void;
+  /** How long the circuit stays open at least after this failure. */
+  readonly minOpenMs: (error: DatabaseError) => number;
+  readonly clock: Clock;
 }
 
-/** Looks for a database that is away, without traffic, one attempt at a time. */
+/**
+ * Looks for the database at the start and while the circuit is open, without traffic and one
+ * attempt at a time. The first look is at once; later ones are the probes of the half-open
+ * circuit, so the circuit's growing, jittered open time is the only backoff there is.
+ */
 export class Recovery {
   readonly #options: RecoveryOptions;
-  #search: AbortController | undefined;
-  #running: Promise<void> = Promise.resolve();
-  #isClosed = false;
+  readonly #task: BackgroundTask;
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
+    this.#task = new BackgroundTask({
+      run: (signal) => this.#search(signal),
+      isNeeded: () => this.#isWanted,
+    });
   }
 
   /** Begins to look for the database, unless that is under way. */
   start(): void {
-    if (this.#search !== undefined || this.#isClosed) return;
-    const search = this.#search = new AbortController();
-    this.#running = this.#run(search.signal);
+    this.#task.start();
   }
 
-  /** Ends the search: the database was found in another way. */
+  /** Ends the search: an operator has closed the circuit. */
   stop(): void {
-    this.#search?.abort(new DatabaseError("ABORTED"));
+    this.#task.stop();
   }
 
   /** Ends the search for good, and waits for its end. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    this.stop();
-    await this.#running;
+  close(): Promise<void> {
+    return this.#task.close();
   }
 
-  async #run(signal: AbortSignal): Promise<void> {
-    const { attempt, isNeeded, ...options } = this.#options;
-    // It ends with success or with the signal, so there is no error to lose.
-    await retry(() => attempt(signal), { ...options, signal }).catch(() => {});
-    this.#search = undefined;
-    if (isNeeded()) this.start();
+  /** Not while closed, and not while forced open: then the next news is the operator's. */
+  get #isWanted(): boolean {
+    const { state, nextProbeInMs } = this.#options.circuit.snapshot();
+    return state === "half-open" || nextProbeInMs !== undefined;
+  }
+
+  async #search(signal: AbortSignal): Promise<void> {
+    const { circuit, clock } = this.#options;
+    do {
+      const { nextProbeInMs = 0 } = circuit.snapshot();
+      if (nextProbeInMs > 0) await sleep(Math.ceil(nextProbeInMs), signal, clock);
+      using permit = circuit.tryAcquire();
+      if (permit !== undefined) await this.#look(permit, signal);
+    } while (this.#isWanted && !signal.aborted);
+  }
+
+  async #look(permit: CircuitPermit, signal: AbortSignal): Promise<void> {
+    const { attempt, onFailure, minOpenMs } = this.#options;
+    try {
+      await attempt(signal);
+      permit.success();
+    } catch (error) {
+      if (signal.aborted) return;
+      const failure = classify(error);
+      onFailure(failure);
+      permit.trip(failure, { minOpenMs: minOpenMs(failure) });
+    }
   }
 }

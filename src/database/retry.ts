@@ -48,15 +48,54 @@ export function retry<T>(attempt: () => Promise<T>, options: RetryOptions): Prom
   );
 }
 
+/** Settings of {@linkcode retrySome}. */
+export interface RetrySomeOptions
+  extends Pick<RetryOptions, "initialDelayMs" | "maxDelayMs" | "clock" | "random"> {
+  /** Most attempts after the first. */
+  readonly retries: number;
+  /** Whether it makes sense to try again after this error. */
+  readonly isRetryable: (error: unknown) => boolean;
+  /** Ends the retries, also while one waits; the result of an attempt is never dropped. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Tries again after some errors, a few times, with the delays of {@linkcode retry}.
+ *
+ * Not with p-retry: it would throw away the success of an attempt when the signal
+ * has aborted meanwhile, but what is committed is committed.
+ *
+ * @throws What the last attempt has thrown, as it is, or the signal's reason.
+ */
+export async function retrySome<T>(
+  attempt: () => Promise<T>,
+  options: RetrySomeOptions,
+): Promise<T> {
+  const { retries, isRetryable, clock, signal = new AbortController().signal } = options;
+  for (let attemptNumber = 1;; attemptNumber++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (attemptNumber > retries || !isRetryable(error)) throw error;
+      await sleep(fullJitter(attemptNumber, options), signal, clock);
+    }
+  }
+}
+
 /** The delay after the nth failure. */
 export function retryDelay(
   attemptNumber: number,
   error: DatabaseError,
-  { initialDelayMs, maxDelayMs, random }: Pick<
-    RetryOptions,
-    "initialDelayMs" | "maxDelayMs" | "random"
-  >,
+  options: DelayOptions,
 ): number {
-  if (!error.retryable) return maxDelayMs;
+  return error.retryable ? fullJitter(attemptNumber, options) : options.maxDelayMs;
+}
+
+type DelayOptions = Pick<RetryOptions, "initialDelayMs" | "maxDelayMs" | "random">;
+
+function fullJitter(
+  attemptNumber: number,
+  { initialDelayMs, maxDelayMs, random }: DelayOptions,
+): number {
   return random() * Math.min(maxDelayMs, initialDelayMs * 2 ** (attemptNumber - 1));
 }

@@ -1,3 +1,4 @@
+import type { AccessMode } from "./access_mode.ts";
 import type { DatabaseError } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 
@@ -5,29 +6,37 @@ import type { Logger } from "./logger.ts";
  * Where a manager is in its life:
  * `connecting` until the first attempt has ended, then `connected` and
  * `disconnected` in turns, and `closing` and `closed` at the end.
+ *
+ * It follows the circuit breaker of the primary: `connected` is closed, `disconnected` is open or
+ * half-open.
  */
 export type DatabaseState = "connecting" | "connected" | "disconnected" | "closing" | "closed";
 
-/** One step from a state to another. */
-export interface StateChange {
+/** How the database is doing, at one moment. */
+export interface DatabaseStatus {
   readonly state: DatabaseState;
-  readonly previous: DatabaseState;
+  readonly accessMode: AccessMode;
   /** Why it is disconnected. */
   readonly error: DatabaseError | undefined;
+}
+
+/** One step to another state or access mode. */
+export interface StateChange extends DatabaseStatus {
+  readonly previous: DatabaseState;
+  readonly previousAccessMode: AccessMode;
 }
 
 export type StateListener = (change: StateChange) => void;
 
 /**
- * The state, when and why it came to it, and who wants to know. Logs each
- * change once, however many attempts fail.
+ * The last status, when it began, and who wants to know. Decides nothing: it is told, and logs
+ * and passes on what is news, once, however many attempts fail.
  */
 export class StateHolder {
   readonly #logger: Logger;
   readonly #now: () => number;
   readonly #listeners = new Set<StateListener>();
-  #state: DatabaseState = "connecting";
-  #error: DatabaseError | undefined;
+  #status: DatabaseStatus = { state: "connecting", accessMode: "UNAVAILABLE", error: undefined };
   #connectedAt: Date | undefined;
   #lostAt: number | undefined;
 
@@ -37,22 +46,13 @@ export class StateHolder {
     this.#now = now;
   }
 
-  get state(): DatabaseState {
-    return this.#state;
-  }
-
-  /** The error of the outage; undefined while connected. */
-  get error(): DatabaseError | undefined {
-    return this.#error;
+  get status(): DatabaseStatus {
+    return this.#status;
   }
 
   /** When the present connection to the database began. */
   get connectedAt(): Date | undefined {
     return this.#connectedAt;
-  }
-
-  get isOver(): boolean {
-    return this.#state === "closing" || this.#state === "closed";
   }
 
   /** Tells the listener of every change from now on. Call the result to stop that. */
@@ -63,55 +63,80 @@ export class StateHolder {
     return () => void this.#listeners.delete(own);
   }
 
-  /** The database answers. */
-  connected(): void {
-    if (this.isOver || this.#state === "connected") return;
-    this.#error = undefined;
+  /** Says how it is now; the same again is no news. */
+  update(status: DatabaseStatus): void {
+    const previous = this.#status;
+    this.#status = status;
+    if (status.state !== previous.state) this.#entered(status, previous);
+    else if (status.state === "disconnected" && status.error?.code !== previous.error?.code) {
+      this.#logFailure(status);
+    }
+    if (loggedMode(status) !== loggedMode(previous)) this.#logAccess(status, previous);
+    if (status.accessMode !== previous.accessMode || status.state !== previous.state) {
+      this.#tell(status, previous);
+    }
+  }
+
+  #entered(status: DatabaseStatus, previous: DatabaseStatus): void {
+    switch (status.state) {
+      case "connected":
+        return this.#logConnected(status);
+      case "disconnected":
+        this.#connectedAt = undefined;
+        if (previous.state !== "connected") return this.#logFailure(status);
+        this.#lostAt = this.#now();
+        return this.#logger.error(
+          { event: "database.lost", ...describe(status) },
+          `Lost the database${adviceOn(status.error)}`,
+        );
+      case "closed":
+        this.#connectedAt = undefined;
+        return this.#logger.info({ event: "database.closed" }, "Closed the database connections");
+    }
+  }
+
+  #logConnected({ accessMode }: DatabaseStatus): void {
     this.#connectedAt = new Date();
     if (this.#lostAt === undefined) {
-      this.#logger.info({ event: "database.connected" }, "Connected to the database");
+      this.#logger.info({ event: "database.connected", accessMode }, "Connected to the database");
     } else {
       const downtimeMs = Math.round(this.#now() - this.#lostAt);
-      this.#logger.info({ event: "database.recovered", downtimeMs }, "The database is back");
-    }
-    this.#lostAt = undefined;
-    this.#change("connected");
-  }
-
-  /** The database cannot be used. */
-  failed(error: DatabaseError): void {
-    if (this.isOver) return;
-    const wasConnected = this.#state === "connected";
-    const isNews = error.code !== this.#error?.code;
-    this.#error = error;
-    const fields = { code: error.code, err: error };
-    if (wasConnected) {
-      this.#lostAt = this.#now();
-      this.#connectedAt = undefined;
-      this.#logger.error({ event: "database.lost", ...fields }, "Lost the database");
-    } else if (isNews) {
-      this.#logger.warn(
-        { event: "database.connect_failed", ...fields },
-        "The database cannot be used yet; trying again",
+      this.#logger.info(
+        { event: "database.recovered", accessMode, downtimeMs },
+        "The database is back",
       );
     }
-    if (this.#state !== "disconnected") this.#change("disconnected");
+    this.#lostAt = undefined;
   }
 
-  closing(): void {
-    if (!this.isOver) this.#change("closing");
+  #logFailure(status: DatabaseStatus): void {
+    this.#logger.warn(
+      { event: "database.connect_failed", ...describe(status) },
+      `The database cannot be used${adviceOn(status.error) || "; trying again"}`,
+    );
   }
 
-  closed(): void {
-    if (this.#state === "closed") return;
-    this.#logger.info({ event: "database.closed" }, "Closed the database connections");
-    this.#connectedAt = undefined;
-    this.#change("closed");
+  /** A full outage and its end have records of their own. */
+  #logAccess(status: DatabaseStatus, previous: DatabaseStatus): void {
+    const { accessMode, error } = status;
+    if (accessMode === "READ_ONLY") {
+      this.#logger.warn(
+        { event: "database.read_only", ...(error && { code: error.code }) },
+        error === undefined
+          ? "The database refuses writes; reads go on"
+          : "The primary cannot be used; reads go to a read host, writes fail",
+      );
+    } else if (loggedMode(previous) !== "READ_ONLY") {
+      return;
+    } else if (accessMode === "READ_WRITE") {
+      this.#logger.info({ event: "database.read_write" }, "The database takes writes again");
+    } else if (previous.state === "disconnected" && status.state === "disconnected") {
+      this.#logger.error({ event: "database.unavailable" }, "Lost the read hosts too");
+    }
   }
 
-  #change(state: DatabaseState): void {
-    const change = { state, previous: this.#state, error: this.#error };
-    this.#state = state;
+  #tell(status: DatabaseStatus, { state, accessMode }: DatabaseStatus): void {
+    const change = { ...status, previous: state, previousAccessMode: accessMode };
     for (const listener of [...this.#listeners]) {
       try {
         listener(change);
@@ -121,4 +146,22 @@ export class StateHolder {
       }
     }
   }
+}
+
+/** At the start a read host can be faster than the primary, which is no news. */
+function loggedMode({ state, accessMode }: DatabaseStatus): AccessMode {
+  return state === "connecting" ? "UNAVAILABLE" : accessMode;
+}
+
+function describe({ error }: DatabaseStatus) {
+  return { code: error?.code, err: error };
+}
+
+/** What somebody has to do, where waiting does not help. */
+function adviceOn(error: DatabaseError | undefined): string {
+  if (error === undefined || error.retryable) return "";
+  const settings = error.code === "AUTHENTICATION_FAILED"
+    ? ": check DB_USER and DB_PASSWORD or DB_PASSWORD_FILE"
+    : ": check the configuration";
+  return `${settings}. Asking again only every DB_AUTH_RETRY_DELAY`;
 }

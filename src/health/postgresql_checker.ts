@@ -1,17 +1,23 @@
 import {
   AccessMode,
+  CircuitState,
   type DependencyHealth,
   DependencyType,
   ServiceStatus,
 } from "../../gen/treasury/v1/health_pb.ts";
-import { DatabaseError, type DatabaseManager, type PoolStats } from "../database/mod.ts";
+import {
+  type CircuitState as DatabaseCircuitState,
+  DatabaseError,
+  type DatabaseManager,
+  type PoolStats,
+} from "../database/mod.ts";
 import { CheckTimer, type DependencyChecker, type Finding, OVERRUN_MARGIN_MS } from "./checker.ts";
 import { systemWallClock, type WallClock } from "./clock.ts";
 
 /** What the checker needs of the database manager. */
 export type DatabaseProbe = Pick<
   DatabaseManager,
-  "config" | "ping" | "poolStats" | "state" | "lastError" | "onStateChange"
+  "config" | "ping" | "poolStats" | "accessMode" | "lastError" | "circuit" | "onStateChange"
 >;
 
 /** Settings of a {@linkcode PostgreSQLChecker}. */
@@ -21,7 +27,9 @@ export interface PostgreSQLCheckerOptions {
 }
 
 /**
- * Checks the database through the main pool (specification 001, story 3 and decision log).
+ * Checks the database through the main pool (specification 001, story 3 and decision log). While
+ * the circuit is open it reports the outage that is known: the recovery asks often enough, and
+ * health checks must not hammer a database that rejects the login.
  *
  * It reports the pool's numbers whatever the result, because an operator needs them most when
  * something is wrong; the specification's sketch leaves them out of a failure.
@@ -53,7 +61,11 @@ export class PostgreSQLChecker implements DependencyChecker {
   async check(signal: AbortSignal): Promise<DependencyHealth> {
     const timer = new CheckTimer(this.#clock);
     const finding = await this.#ping(signal);
-    return timer.result(this, { ...finding, poolInfo: poolInfo(this.#database.poolStats()) });
+    return timer.result(this, {
+      ...finding,
+      circuitState: CIRCUIT_STATES[this.#database.circuit.state],
+      poolInfo: poolInfo(this.#database.poolStats()),
+    });
   }
 
   onChange(listener: () => void): () => void {
@@ -63,56 +75,72 @@ export class PostgreSQLChecker implements DependencyChecker {
   async #ping(signal: AbortSignal): Promise<Finding> {
     try {
       const timeoutMs = this.#database.config.pingTimeoutMs;
-      const { accessMode } = await this.#database.ping({ signal, timeoutMs });
-      // The server answers, but the manager lets no query through until the migrations have run.
-      if (this.#database.state !== "connected") return unprepared(this.#database.lastError);
-      return accessMode === "READ_ONLY" ? READ_ONLY : HEALTHY;
+      await this.#database.ping({ signal, timeoutMs });
     } catch (error) {
-      if (error instanceof DatabaseError) return failed(error);
-      throw error;
+      if (!(error instanceof DatabaseError)) throw error;
+      if (error.code === "ACQUIRE_TIMEOUT") return exhausted(error);
+      if (this.#database.accessMode !== "READ_ONLY") return failed(this.#database, error);
     }
+    return FINDINGS[this.#database.accessMode](this.#database);
   }
 }
 
-const HEALTHY: Finding = {
-  status: ServiceStatus.HEALTHY,
-  message: "Database connection healthy",
-  accessMode: AccessMode.READ_WRITE,
+const CIRCUIT_STATES: Readonly<Record<DatabaseCircuitState, CircuitState>> = {
+  closed: CircuitState.CLOSED,
+  open: CircuitState.OPEN,
+  "half-open": CircuitState.HALF_OPEN,
 };
 
-const READ_ONLY: Finding = {
-  status: ServiceStatus.DEGRADED,
-  message: "Database is read-only: writes are refused",
-  error: "The database accepts no writes at the moment.",
-  errorCode: "READ_ONLY",
-  accessMode: AccessMode.READ_ONLY,
-};
+const NOT_PREPARED = "Database is not prepared for use";
 
-function failed({ code, publicMessage }: DatabaseError): Finding {
-  const told = { error: publicMessage, errorCode: code };
-  if (code === "ACQUIRE_TIMEOUT") {
-    // Requests hold every connection, so the ping never reached the database: that is too much
-    // load, not an outage, and taking the service away would move the load to its replicas.
-    return {
-      status: ServiceStatus.DEGRADED,
-      message: "Database connection pool exhausted",
-      ...told,
-    };
-  }
-  return {
+/** What an answer of the database means in each access mode. */
+const FINDINGS: Readonly<
+  Record<DatabaseManager["accessMode"], (database: DatabaseProbe) => Finding>
+> = {
+  READ_WRITE: () => ({
+    status: ServiceStatus.HEALTHY,
+    message: "Database connection healthy",
+    accessMode: AccessMode.READ_WRITE,
+  }),
+  READ_ONLY: ({ lastError }) => ({
+    status: ServiceStatus.DEGRADED,
+    message: lastError === undefined
+      ? "Database is read-only: writes are refused"
+      : "Primary database is unavailable: reads go to a standby, writes are refused",
+    error: lastError?.publicMessage ?? "The database accepts no writes at the moment.",
+    errorCode: lastError?.code ?? "READ_ONLY",
+    accessMode: AccessMode.READ_ONLY,
+  }),
+  // The server answers, but the manager lets no query through until the migrations have run.
+  UNAVAILABLE: ({ lastError }) => ({
     status: ServiceStatus.UNHEALTHY,
-    message: "Database connection failed",
+    message: NOT_PREPARED,
+    error: lastError?.publicMessage ?? "The database migrations have not ended yet.",
+    errorCode: lastError?.code ?? "NOT_PREPARED",
     accessMode: AccessMode.UNAVAILABLE,
-    ...told,
+  }),
+};
+
+/**
+ * Requests hold every connection, so the ping never reached the database: that is too much load,
+ * not an outage, and taking the service away would move the load to its replicas.
+ */
+function exhausted({ code, publicMessage }: DatabaseError): Finding {
+  return {
+    status: ServiceStatus.DEGRADED,
+    message: "Database connection pool exhausted",
+    error: publicMessage,
+    errorCode: code,
   };
 }
 
-function unprepared(error: DatabaseError | undefined): Finding {
+function failed({ lastError }: DatabaseProbe, error: DatabaseError): Finding {
+  const { code, publicMessage } = lastError ?? error;
   return {
     status: ServiceStatus.UNHEALTHY,
-    message: "Database is not prepared for use",
-    error: error?.publicMessage ?? "The database migrations have not ended yet.",
-    errorCode: error?.code ?? "NOT_PREPARED",
+    message: code.startsWith("MIGRATION_") ? NOT_PREPARED : "Database connection failed",
+    error: publicMessage,
+    errorCode: code,
     accessMode: AccessMode.UNAVAILABLE,
   };
 }

@@ -58,6 +58,26 @@ Deno.test("a ping tells how long it took, and whether the database takes writes"
   await assert.rejects(test.database.query`create table x ()`, { code: "READ_ONLY" });
 });
 
+Deno.test("an aborted query ends at once, on the server too", async () => {
+  await using server = await startPostgres();
+  await using test = startManager(server);
+  const controller = new AbortController();
+  const { signal } = controller;
+  const running = test.database.query({ signal })`select pg_sleep(600)`;
+  const outcome = assert.rejects(running, { name: "DatabaseError", code: "ABORTED" });
+  await untilRunning(server, "pg_sleep");
+  controller.abort();
+  await outcome;
+
+  const stillRunning = await server.admin(
+    "select from pg_stat_activity where state = 'active' and usename = $1",
+    [server.database.user],
+  );
+  assert.equal(stillRunning.length, 0);
+  assert.equal(test.database.state, "connected");
+  await assert.rejects(test.database.query({ signal })`select 1`, { code: "ABORTED" });
+});
+
 Deno.test("a full pool queues callers in order, and turns away who waits too long", async () => {
   await using server = await startPostgres();
   await using test = startManager(server, { maxConnections: 2, maxIdleConnections: 2 });

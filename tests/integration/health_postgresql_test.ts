@@ -246,7 +246,8 @@ Deno.test("a failed migration says so, although the database answers", async () 
   await using service = new Service(server.config(), { prepare });
   await eventually(async () => {
     const health = await service.check();
-    return health.status === UNHEALTHY && health.errorCode === "MIGRATION_FAILED";
+    return health.status === UNHEALTHY && health.errorCode === "MIGRATION_FAILED" &&
+      health.message === "Database is not prepared for use";
   }, { what: "the migration has failed" });
   assert.equal(service.registry.readiness.ready, false);
 });

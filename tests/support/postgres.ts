@@ -129,6 +129,7 @@ export class TestPostgres implements AsyncDisposable {
     const { host, port, database, user, password } = this.database;
     return {
       hosts: [{ host, port }],
+      readHosts: [],
       database,
       user,
       password: new Secret(password),
@@ -143,12 +144,19 @@ export class TestPostgres implements AsyncDisposable {
       keepAlivesIdleMs: 60_000,
       maxConnections: 25,
       maxIdleConnections: 5,
+      minIdleConnections: 0,
+      maxConnecting: 4,
       connectionMaxLifetimeMs: 3_600_000,
       connectionMaxIdleTimeMs: 900_000,
       acquireTimeoutMs: 5_000,
+      acquireQueueLimit: 1_000,
+      idleCheckAfterMs: 30_000,
+      leakWarningAfterMs: 0,
       pingTimeoutMs: 5_000,
+      circuitFailureThreshold: 5,
       retryInitialDelayMs: 20,
       retryMaxDelayMs: 200,
+      authRetryDelayMs: 400,
       migrateOnStart: false,
       ...overrides,
     };

@@ -1,5 +1,5 @@
 import { connectionUri } from "../connection_uri.ts";
-import { hosts, ports } from "../values/network.ts";
+import { hosts, hostsWithPorts, ports } from "../values/network.ts";
 import {
   boolean,
   filePath,
@@ -40,6 +40,12 @@ export const databaseSettings = {
     parameter: "port",
     fallback: "PGPORT",
     starter: true,
+  },
+  DB_READ_HOSTS: {
+    meaning: "Standbys that reads go to while the primary cannot be used, tried in order; with " +
+      "everything else as for DB_HOST. The port is 5432 unless given.",
+    type: hostsWithPorts,
+    example: "replica1.internal:5432,replica2.internal",
   },
   DB_NAME: {
     meaning: "Name of the database.",

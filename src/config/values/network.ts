@@ -24,6 +24,27 @@ export const hosts: ValueType<readonly string[]> = parsedBy(
   (text, fail) => splitList(text).map((entry) => parseHost(entry, fail)),
 );
 
+/** An address whose port may be left out. */
+export interface HostWithPort {
+  readonly host: string;
+  readonly port: number | undefined;
+}
+
+/** One or several hosts, each with or without a port. */
+export const hostsWithPorts: ValueType<readonly HostWithPort[]> = parsedBy(
+  "host or host:port (IPv6 with a port in brackets), or several separated by commas",
+  (text, fail) => {
+    return splitList(text).map((entry) => {
+      const [, host = entry, port] = /^(\[.*\]|[^:]*):(\d+)$/.exec(entry) ?? [];
+      const number = port === undefined ? undefined : Number(port);
+      if (number !== undefined && (number < 1 || number > 65535)) {
+        fail("has a port that is not from 1 to 65535");
+      }
+      return { host: parseHost(host, fail), port: number };
+    });
+  },
+);
+
 /** One or several ports; an empty entry among several is `undefined`, as in libpq. */
 export const ports: ValueType<readonly (number | undefined)[]> = parsedBy(
   "whole number from 1 to 65535, or one for each host separated by commas",

@@ -2,7 +2,7 @@ import type { TransitionListener } from "./listeners.ts";
 import type { CircuitBreakerOptions, ResolvedCircuitOptions } from "./options.ts";
 import { resolveCircuitOptions } from "./options.ts";
 import { type CallOutcome, type CircuitPermit, Permit } from "./permit.ts";
-import type { CircuitSnapshot, CircuitState, OpenReason } from "./state.ts";
+import { causeOf, type CircuitSnapshot, type CircuitState, type OpenReason } from "./state.ts";
 import { CircuitStateMachine } from "./state_machine.ts";
 import { judge, VerdictCounts } from "./verdict.ts";
 
@@ -161,11 +161,20 @@ export class CircuitBreaker {
     return now;
   }
 
-  readonly #onSettled = (permit: Permit, outcome: CallOutcome, error: unknown): void => {
+  readonly #onSettled = (
+    permit: Permit,
+    outcome: CallOutcome,
+    error: unknown,
+    minOpenMs: number,
+  ): void => {
     const now = this.#advance();
     if (permit.period !== this.#circuit.transitionCount) return;
     // First, so that a predicate that throws cannot keep the place.
     this.#probes.delete(permit);
+    if (outcome === "trip") {
+      this.#counts.addProbe({ failed: true });
+      return this.#open("tripped", causeOf(error), now, minOpenMs);
+    }
     const verdict = judge({ outcome, error, durationMs: now - permit.startedAt }, this.#options);
     if (verdict === undefined) return;
 
@@ -181,9 +190,9 @@ export class CircuitBreaker {
     }
   };
 
-  #open(reason: OpenReason, cause: string, at: number): void {
+  #open(reason: OpenReason, cause: string, at: number, minOpenMs = 0): void {
     this.#forgetProbes();
-    this.#circuit.open(reason, cause, at);
+    this.#circuit.open(reason, cause, at, minOpenMs);
   }
 
   #close(reason: "probesSucceeded" | "reset", at: number): void {

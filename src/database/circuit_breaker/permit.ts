@@ -1,5 +1,5 @@
 /** How a permitted call ended. */
-export type CallOutcome = "success" | "failure" | "ignore";
+export type CallOutcome = "success" | "failure" | "trip" | "ignore";
 
 /**
  * The right to make one call, which must be told how the call ended. The first
@@ -15,11 +15,21 @@ export interface CircuitPermit extends Disposable {
   success(): void;
   /** The call failed; `isIgnored` and `isFailure` say what that means. */
   failure(error: unknown): void;
+  /**
+   * The call proves that the dependency does not work: the circuit opens at once, and for at
+   * least `minOpenMs` (default 0), for when asking again soon would be useless or do harm.
+   */
+  trip(error: unknown, options?: { readonly minOpenMs?: number | undefined }): void;
   /** The call says nothing about the dependency. */
   ignore(): void;
 }
 
-type OnSettled = (permit: Permit, outcome: CallOutcome, error: unknown) => void;
+type OnSettled = (
+  permit: Permit,
+  outcome: CallOutcome,
+  error: unknown,
+  minOpenMs: number,
+) => void;
 
 /** The permit as its breaker sees it. */
 export class Permit implements CircuitPermit {
@@ -41,6 +51,13 @@ export class Permit implements CircuitPermit {
     this.#settle("failure", error);
   }
 
+  trip(
+    error: unknown,
+    { minOpenMs = 0 }: { readonly minOpenMs?: number | undefined } = {},
+  ): void {
+    this.#settle("trip", error, minOpenMs);
+  }
+
   ignore(): void {
     this.#settle("ignore");
   }
@@ -49,9 +66,9 @@ export class Permit implements CircuitPermit {
     this.#settle("ignore");
   }
 
-  #settle(outcome: CallOutcome, error?: unknown): void {
+  #settle(outcome: CallOutcome, error?: unknown, minOpenMs = 0): void {
     const onSettled = this.#onSettled;
     this.#onSettled = undefined;
-    onSettled?.(this, outcome, error);
+    onSettled?.(this, outcome, error, minOpenMs);
   }
 }

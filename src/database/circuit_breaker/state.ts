@@ -8,6 +8,8 @@ export type CircuitState = "closed" | "open" | "half-open";
 export type OpenReason =
   | "consecutiveFailures"
   | "failureRate"
+  /** A call proved that the dependency does not work. */
+  | "tripped"
   /** A probe failed. */
   | "probeFailed"
   /** A probe had no result in time. */

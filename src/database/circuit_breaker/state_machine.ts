@@ -41,10 +41,10 @@ export class CircuitStateMachine {
     return this.#listeners.add(listener);
   }
 
-  open(reason: OpenReason, cause: string, at: number): void {
+  open(reason: OpenReason, cause: string, at: number, minOpenMs: number): void {
     const { initialOpenMs, maxOpenMs, random } = this.#options;
     const limitMs = Math.min(maxOpenMs, initialOpenMs * 2 ** this.#openings++);
-    this.#openUntil = reason === "forced" ? Infinity : at + random() * limitMs;
+    this.#openUntil = reason === "forced" ? Infinity : at + Math.max(minOpenMs, random() * limitMs);
     this.#lastOpening = Object.freeze({ reason, cause, at: this.#dateOf(at) });
     this.#enter("open", reason, at, cause);
   }

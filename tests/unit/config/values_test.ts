@@ -7,6 +7,12 @@ type Case = readonly [name: keyof typeof settings, text: string, value: unknown]
 const accepted: readonly Case[] = [
   ["DB_HOST", "db_1.internal., 10.0.0.1,::1", ["db_1.internal.", "10.0.0.1", "::1"]],
   ["DB_PORT", "1,,65535", [1, undefined, 65535]],
+  ["DB_READ_HOSTS", "db2, db3:6432,[::1]:1,::1", [
+    { host: "db2", port: undefined },
+    { host: "db3", port: 6432 },
+    { host: "::1", port: 1 },
+    { host: "::1", port: undefined },
+  ]],
   ["DB_CONNECT_TIMEOUT", "2147483", 2_147_483_000],
   ["DB_CONNECT_TIMEOUT", "0.0015", 2],
   ["DB_KEEPALIVES", "FALSE", false],
@@ -42,6 +48,9 @@ const refused: readonly (readonly [name: keyof typeof settings, text: string, ..
     '"/run/postgresql" is a Unix socket directory, which is not supported',
   ],
   ["DB_HOST", "postgres://a:b@c", "the value is not a host name or IP address"],
+  ["DB_READ_HOSTS", "db2,", '"db2," has an empty host'],
+  ["DB_READ_HOSTS", "db2:0", '"db2:0" has a port that is not from 1 to 65535'],
+  ["DB_READ_HOSTS", "db2:x", '"db2:x" is not a host name or IP address'],
   ["DB_PORT", "0", '"0" is not from 1 to 65535'],
   ["DB_PORT", "65536", '"65536" is not from 1 to 65535'],
   ["DB_PORT", "1e3", '"1e3" is not a whole number'],

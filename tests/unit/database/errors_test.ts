@@ -31,8 +31,20 @@ const SQLSTATES:
     ["57P03", "SERVER_STARTING", { retryable: true }],
     ["57P04", "DATABASE_NOT_FOUND", { retryable: false }],
     ["57P05", "CONNECTION_LOST", { retryable: true }],
-    ["57014", "STATEMENT_TIMEOUT", { retryable: true }],
+    ["08007", "COMMIT_UNKNOWN", { retryable: false }],
+    ["22012", "QUERY_FAILED", { retryable: false }],
+    ["23503", "CONSTRAINT_VIOLATION", { retryable: false }],
     ["23505", "UNIQUE_VIOLATION", { retryable: false }],
+    ["25P02", "TRANSACTION_ABORTED", { retryable: false }],
+    ["40001", "SERIALIZATION_FAILURE", { retryable: true }],
+    ["40002", "CONSTRAINT_VIOLATION", { retryable: false }],
+    ["40003", "COMMIT_UNKNOWN", { retryable: false }],
+    ["40P01", "DEADLOCK", { retryable: true }],
+    ["53100", "OUT_OF_RESOURCES", { retryable: true }],
+    ["53200", "OUT_OF_RESOURCES", { retryable: true }],
+    ["53400", "QUERY_FAILED", { retryable: false }],
+    ["55P03", "LOCK_TIMEOUT", { retryable: true }],
+    ["57014", "STATEMENT_TIMEOUT", { retryable: true }],
   ];
 
 Deno.test("errors of the server are classified by SQLSTATE", () => {
@@ -41,6 +53,16 @@ Deno.test("errors of the server are classified by SQLSTATE", () => {
     assert.equal(error.code, code, sqlState);
     assert.equal(error.retryable, retryable, sqlState);
     assert.equal(error.sqlState, sqlState);
+  }
+});
+
+Deno.test("only what makes the database unusable is an outage", () => {
+  const others = ["53100", "53300", "57014", "40001", "40P01", "55P03", "08007", "23505"];
+  for (const sqlState of others) {
+    assert.equal(classify(serverError(sqlState)).isOutage, false, sqlState);
+  }
+  for (const sqlState of ["08006", "57P01", "57P03", "28P01"]) {
+    assert.equal(classify(serverError(sqlState)).isOutage, true, sqlState);
   }
 });
 

@@ -18,8 +18,9 @@ function probe(ping: () => Promise<PingResult>, waitCount = 0): DatabaseProbe {
     config: config as unknown as DatabaseConfig,
     ping,
     poolStats: () => pool as PoolStats,
-    state: "connected",
+    accessMode: "READ_WRITE",
     lastError: undefined,
+    circuit: { state: "closed" } as DatabaseProbe["circuit"],
     onStateChange: () => () => {},
   };
 }

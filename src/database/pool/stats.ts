@@ -1,6 +1,6 @@
 /** Why the pool closed a resource. */
 export type CloseReason =
-  /** It broke, or closed by itself. */
+  /** It broke, closed by itself or failed its check. */
   | "error"
   /** It was idle for longer than the longest idle time. */
   | "idleTime"
@@ -15,29 +15,45 @@ export type CloseReason =
 
 /**
  * What a pool is doing and has done, at one moment. Always true:
- * `inUse + idle + connecting === open` and `open + closing <= max`.
+ * `inUse + idle + connecting === open`, and `open + closing <= max`.
+ *
+ * What is closing counts against the limit because the server has it until the goodbye has
+ * arrived: opening its successor earlier would show the server one session too many.
  */
 export interface PoolStats {
   readonly max: number;
   /** In use, idle and connecting together. */
   readonly open: number;
+  /** Lent to a caller, or being checked for one. */
   readonly inUse: number;
   readonly idle: number;
   readonly connecting: number;
   /** Being closed politely; they still take a place each. */
   readonly closing: number;
-  /** Callers in the queue, for a release or for a connection that is being opened. */
+  /** Callers in the queue: for a release, an opening or a check. */
   readonly waiting: number;
-  /** Acquires that found the pool full and had to wait, as in Go's `sql.DBStats`. */
+  /**
+   * Acquires for which nothing could be opened or checked at once, so that they waited for others,
+   * as in Go's `sql.DBStats`.
+   */
   readonly waitCount: number;
   /** Time that those acquires have waited, in milliseconds. */
   readonly waitDurationMs: number;
   /** Acquires that got something. */
   readonly acquireCount: number;
   readonly acquireTimeoutCount: number;
+  /** Acquires that were turned away because too many waited already. */
+  readonly rejectedCount: number;
   readonly openedCount: number;
+  readonly openFailedCount: number;
   readonly closedCount: Readonly<Record<CloseReason, number>>;
 }
+
+/** The part of {@linkcode PoolStats} that is true only now. */
+export type PoolState = Pick<
+  PoolStats,
+  "max" | "inUse" | "idle" | "connecting" | "closing" | "waiting"
+>;
 
 /** The counters behind {@linkcode PoolStats}. */
 export class PoolCounters {
@@ -45,7 +61,9 @@ export class PoolCounters {
   waitDurationMs = 0;
   acquireCount = 0;
   acquireTimeoutCount = 0;
+  rejectedCount = 0;
   openedCount = 0;
+  openFailedCount = 0;
   readonly closedCount: Record<CloseReason, number> = {
     error: 0,
     idleTime: 0,
@@ -55,17 +73,12 @@ export class PoolCounters {
     shutdown: 0,
   };
 
-  snapshot(now: Pick<PoolStats, "max" | "inUse" | "idle" | "connecting" | "closing" | "waiting">) {
-    const stats: PoolStats = {
-      ...now,
-      open: now.inUse + now.idle + now.connecting,
-      waitCount: this.waitCount,
-      waitDurationMs: this.waitDurationMs,
-      acquireCount: this.acquireCount,
-      acquireTimeoutCount: this.acquireTimeoutCount,
-      openedCount: this.openedCount,
+  snapshot(state: PoolState): PoolStats {
+    return Object.freeze({
+      ...state,
+      ...this,
+      open: state.inUse + state.idle + state.connecting,
       closedCount: Object.freeze({ ...this.closedCount }),
-    };
-    return Object.freeze(stats);
+    });
   }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { DatabaseError } from "../../../src/database/errors.ts";
-import { settle } from "./fake_clock.ts";
+import { DatabaseError } from "../../../../src/database/errors.ts";
+import { settle } from "../fake_clock.ts";
 import { ACQUIRE_TIMEOUT_MS, acquireOne, testPool } from "./fake_resource.ts";
 
 Deno.test("a resource is opened on demand and used again", async () => {
@@ -177,6 +177,8 @@ Deno.test("ten thousand waiters can give up in any order, and leave no timer", a
   await Promise.all(waits);
 
   assert.equal(test.pool.stats().waiting, 0);
-  assert.equal(test.clock.pending, 0);
   test.pool.release(held);
+  held.finishClose();
+  await test.pool.close();
+  assert.equal(test.clock.pending, 0);
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { settle } from "./fake_clock.ts";
+import { settle } from "../fake_clock.ts";
 import { acquireOne, testPool } from "./fake_resource.ts";
 
 Deno.test("a resource that was idle for too long is closed without traffic", async () => {

@@ -1,6 +1,7 @@
-import type { Clock, TimerHandle } from "./clock.ts";
-import { MAX_TIMER_MS } from "./deadline.ts";
-import { abortReason, DatabaseError } from "./errors.ts";
+import type { Clock, TimerHandle } from "../clock.ts";
+import { MAX_TIMER_MS } from "../deadline.ts";
+import { abortReason, type DatabaseError } from "../errors.ts";
+import { Overdue } from "./overdue.ts";
 
 /** How a wait ended. */
 export type WaitOutcome = "served" | "failed" | "timeout" | "aborted";
@@ -9,19 +10,20 @@ export type WaitOutcome = "served" | "failed" | "timeout" | "aborted";
 interface Waiter<T> {
   readonly resolve: (value: T) => void;
   readonly reject: (error: unknown) => void;
-  readonly leave: (outcome: WaitOutcome) => void;
+  readonly expire: () => void;
+  readonly leave: (outcome: WaitOutcome, value?: T) => void;
   previous: Waiter<T> | undefined;
   next: Waiter<T> | undefined;
 }
 
 /** Settings of {@linkcode WaitQueue.wait}. */
-export interface WaitOptions {
+export interface WaitOptions<T> {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   /** Makes the error of a timeout. */
   readonly onTimeout: () => DatabaseError;
-  /** Called once, when the wait is over. */
-  readonly onEnd: (outcome: WaitOutcome) => void;
+  /** Called once, when the wait is over; with the value if it was served. */
+  readonly onEnd: (outcome: WaitOutcome, value: T | undefined) => void;
 }
 
 /**
@@ -31,12 +33,17 @@ export interface WaitOptions {
  */
 export class WaitQueue<T> {
   readonly #clock: Clock;
+  readonly #usualTimeoutMs: number;
+  readonly #usual: Overdue<Waiter<T>>;
   #first: Waiter<T> | undefined;
   #last: Waiter<T> | undefined;
   #size = 0;
 
-  constructor(clock: Clock) {
+  /** @param usualTimeoutMs The timeout of most waits; those are cheaper. */
+  constructor(clock: Clock, usualTimeoutMs: number) {
     this.#clock = clock;
+    this.#usualTimeoutMs = usualTimeoutMs;
+    this.#usual = new Overdue(clock, usualTimeoutMs, (waiter) => waiter.expire());
   }
 
   get size(): number {
@@ -49,7 +56,7 @@ export class WaitQueue<T> {
    * @throws {DatabaseError} `onTimeout`'s when the time is over, the signal's
    * reason, or what {@linkcode failNext} or {@linkcode failAll} was given.
    */
-  wait({ timeoutMs, signal, onTimeout, onEnd }: WaitOptions): Promise<T> {
+  wait({ timeoutMs, signal, onTimeout, onEnd }: WaitOptions<T>): Promise<T> {
     if (signal?.aborted) return Promise.reject(abortReason(signal));
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     let timer: TimerHandle | undefined;
@@ -60,21 +67,24 @@ export class WaitQueue<T> {
     const waiter: Waiter<T> = {
       resolve,
       reject,
-      leave: (outcome) => {
-        this.#clock.clearTimeout(timer);
+      expire: () => {
+        const error = onTimeout();
+        waiter.leave("timeout");
+        reject(error);
+      },
+      leave: (outcome, value) => {
+        if (timer === undefined) this.#usual.delete(waiter);
+        else this.#clock.clearTimeout(timer);
         signal?.removeEventListener("abort", onAbort);
         this.#remove(waiter);
-        onEnd(outcome);
+        onEnd(outcome, value);
       },
       previous: undefined,
       next: undefined,
     };
     if (timeoutMs <= MAX_TIMER_MS) {
-      timer = this.#clock.setTimeout(() => {
-        const error = onTimeout();
-        waiter.leave("timeout");
-        reject(error);
-      }, timeoutMs);
+      if (timeoutMs === this.#usualTimeoutMs) this.#usual.add(waiter);
+      else timer = this.#clock.setTimeout(waiter.expire, timeoutMs);
     }
     signal?.addEventListener("abort", onAbort, { once: true });
     this.#append(waiter);
@@ -84,7 +94,7 @@ export class WaitQueue<T> {
   /** Gives the value to the first waiter; false when nobody waits. */
   serveNext(value: T): boolean {
     const waiter = this.#first;
-    waiter?.leave("served");
+    waiter?.leave("served", value);
     waiter?.resolve(value);
     return waiter !== undefined;
   }
@@ -97,9 +107,10 @@ export class WaitQueue<T> {
     return waiter !== undefined;
   }
 
-  /** Rejects everyone, each with an error of its own. */
+  /** Rejects everyone, each with an error of its own; leaves no timer. */
   failAll(makeError: () => DatabaseError): void {
     while (this.failNext(makeError()));
+    this.#usual.clear();
   }
 
   #append(waiter: Waiter<T>): void {

@@ -1,5 +1,5 @@
-import { Pool, type PoolOptions, type Resource } from "../../../src/database/pool.ts";
-import { FakeClock } from "./fake_clock.ts";
+import { Pool, type PoolOptions, type Resource } from "../../../../src/database/pool/mod.ts";
+import { FakeClock } from "../fake_clock.ts";
 
 /** A resource that does what the test tells it. */
 export class FakeResource implements Resource {
@@ -59,21 +59,25 @@ export class FakeFactory {
     return opening.promise;
   };
 
-  /** Completes the opening that began first. */
-  succeed(): FakeResource {
+  /** Completes an opening; the one that began first, unless told otherwise. */
+  succeed(index = 0): FakeResource {
     const resource = new FakeResource(this.opened.length + 1);
     this.opened.push(resource);
-    this.#openings.shift()?.resolve(resource);
+    this.#take(index)?.resolve(resource);
     return resource;
   }
 
-  fail(error: Error): void {
-    this.#openings.shift()?.reject(error);
+  fail(error: Error, index = 0): void {
+    this.#take(index)?.reject(error);
   }
 
   /** Resources that the other side would still count. */
   get living(): readonly FakeResource[] {
     return this.opened.filter(({ closed }) => !closed);
+  }
+
+  #take(index: number): PromiseWithResolvers<FakeResource> | undefined {
+    return this.#openings.splice(index % this.#openings.length, 1)[0];
   }
 }
 
@@ -105,7 +109,8 @@ export function testPool(overrides: Partial<PoolOptions<FakeResource>> = {}): Te
 
 /** Acquires, completing the opening that it may need. */
 export async function acquireOne({ pool, factory }: TestPool): Promise<FakeResource> {
-  const acquired = pool.acquire();
+  // Without a time limit, so that the queue needs no timer.
+  const acquired = pool.acquire({ timeoutMs: Infinity });
   if (factory.pending > 0) factory.succeed();
   return await acquired;
 }

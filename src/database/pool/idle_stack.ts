@@ -1,5 +1,5 @@
-import type { Clock, TimerHandle } from "./clock.ts";
-import { MAX_TIMER_MS } from "./deadline.ts";
+import type { Clock, TimerHandle } from "../clock.ts";
+import { MAX_TIMER_MS } from "../deadline.ts";
 
 /** What the stack has to know of an idle resource. */
 interface Idle {
@@ -46,12 +46,19 @@ export class IdleStack<E extends Idle> {
     this.#wakeAt(this.#deadlineOf(entry));
   }
 
-  /** The most recently used entry that is still good. */
-  take(): E | undefined {
+  /**
+   * Takes the most recently used entry that is still good.
+   *
+   * @param freshMs Leaves it when it was not used within this time.
+   */
+  take(freshMs = Infinity): E | undefined {
     while (true) {
-      const entry = this.#entries.pop();
+      const entry = this.#entries.at(-1);
       if (entry === undefined) return undefined;
-      const reason = this.#expiryReason(entry, this.#clock.now());
+      const now = this.#clock.now();
+      const reason = this.#expiryReason(entry, now);
+      if (reason === undefined && now - entry.idleSince >= freshMs) return undefined;
+      this.#entries.pop();
       if (reason === undefined) return entry;
       this.#onExpired(entry, reason);
     }

@@ -1,0 +1,64 @@
+import pg from "pg";
+import postgres from "postgres";
+import { DatabaseManager } from "../src/database/mod.ts";
+import type { TestPostgres } from "../tests/support/postgres.ts";
+
+/** Runs one `select` for a caller. */
+export type RunOne = (caller: number) => PromiseLike<unknown>;
+
+/** A way to run statements, with its connections open. */
+export interface Contender extends AsyncDisposable {
+  readonly name: string;
+  readonly run: RunOne;
+}
+
+const MAX_CONNECTIONS = 25;
+
+/** The manager: a pool of 25, and a state that is asked before every statement. */
+export async function manager(server: TestPostgres): Promise<Contender> {
+  const database = new DatabaseManager(
+    // npm:pg's Pool has no limit of idle connections either.
+    server.config({ maxConnections: MAX_CONNECTIONS, maxIdleConnections: MAX_CONNECTIONS }),
+  );
+  database.start();
+  await database.ping();
+  return {
+    name: "manager",
+    run: () => database.query`select 1 as one`,
+    [Symbol.asyncDispose]: () => database.close(),
+  };
+}
+
+/** postgres.js with one connection for each caller, and nothing around it. */
+export async function bareDriver(server: TestPostgres, callers: number): Promise<Contender> {
+  const clients = Array.from(
+    { length: callers },
+    () =>
+      postgres({
+        ...server.database,
+        max: 1,
+        fetch_types: false,
+        idle_timeout: 0,
+        max_lifetime: 0,
+      }),
+  );
+  for (const sql of clients) await sql`select 1 as one`;
+  return {
+    name: "bare driver",
+    run: (caller) => clients[caller]!`select 1 as one`,
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(clients.map((sql) => sql.end()));
+    },
+  };
+}
+
+/** npm:pg's Pool of 25. */
+export async function pgPool(server: TestPostgres): Promise<Contender> {
+  const pool = new pg.Pool({ ...server.database, max: MAX_CONNECTIONS, idleTimeoutMillis: 0 });
+  await pool.query("select 1 as one");
+  return {
+    name: "npm:pg Pool",
+    run: () => pool.query("select 1 as one"),
+    [Symbol.asyncDispose]: () => pool.end(),
+  };
+}

@@ -1,0 +1,20 @@
+/**
+ * The database manager as a library: a transaction that is repeated when it conflicts with another,
+ * and a read that survives an outage. `DATABASE_URL=postgresql://… deno run -A examples/database_manager.ts`
+ */
+import { loadConfig } from "../src/config/mod.ts";
+import { DatabaseManager } from "../src/database/mod.ts";
+
+const { database: config } = loadConfig({ env: Deno.env.toObject() });
+await using database = new DatabaseManager(config, { logger: console });
+database.start();
+
+const balances = await database.transaction(async (tx) => {
+  await tx`create temporary table account (id text, cents int) on commit drop`;
+  await tx`insert into account values (${"a"}, 60), (${"b"}, 40)`;
+  return await tx<{ id: string; cents: number }[]>`select id, cents from account order by id`;
+}, { isolation: "serializable", retries: 3, timeoutMs: 5_000 });
+console.log(balances.map(({ id, cents }) => `${id}: ${cents}`));
+
+const read = database.query({ access: "read", idempotent: true, timeoutMs: 1_000 });
+console.log(await read<{ user: string }>`select current_user as user`);

@@ -1,0 +1,80 @@
+import type { Connection } from "./connection.ts";
+import { abortable } from "./deadline.ts";
+import type { Sql } from "./driver.ts";
+import { abortReason, DatabaseError } from "./errors.ts";
+import { Gate } from "./gate.ts";
+import { settle } from "./settle.ts";
+
+/** Runs the statements of an operation. Their errors are {@linkcode DatabaseError}s. */
+export type Work<T> = (sql: Sql) => T | Promise<T>;
+
+/** Settings of {@linkcode borrow}. */
+export interface BorrowOptions {
+  /** Aborting it ends what runs, on the server too. */
+  readonly signal: AbortSignal | undefined;
+  /** Whether `work` leaves a transaction open, which it must not have lost when it succeeds. */
+  readonly isTransaction?: boolean;
+}
+
+/**
+ * Lets `work` use the connection, and ends in time; see {@linkcode runOperation}.
+ * Afterwards nothing runs on the connection any more, or it is destroyed.
+ */
+export async function borrow<T>(
+  connection: Connection,
+  work: Work<T>,
+  { signal, isTransaction = false }: BorrowOptions,
+): Promise<T> {
+  const gate = new Gate(connection.sql, {
+    explain: (error) => connection.explain(error),
+    signal,
+  });
+  const running = perform(gate, work);
+  try {
+    return await (signal === undefined ? running : abortable(running, signal));
+  } catch (error) {
+    if (signal?.aborted) {
+      const result = await interrupt(connection, gate, running, abortReason(signal));
+      // Success counts, also when it comes late, but what it did in a transaction is undone by now.
+      if (!isTransaction) return result;
+      throw abortReason(signal);
+    }
+    const explained = connection.explain(error);
+    gate.close(tooLate());
+    await settle(connection, gate);
+    throw explained;
+  } finally {
+    gate.close(tooLate());
+  }
+}
+
+async function perform<T>(gate: Gate, work: Work<T>): Promise<T> {
+  const result = await work(gate.sql);
+  await gate.untilIdle();
+  return result;
+}
+
+/** Ends what runs, and settles as `running` has done; as aborted if it has not. */
+async function interrupt<T>(
+  connection: Connection,
+  gate: Gate,
+  running: Promise<T>,
+  reason: DatabaseError,
+): Promise<T> {
+  let end: PromiseSettledResult<T> | undefined;
+  void Promise.allSettled([running]).then(([result]) => end = result);
+  await settle(connection, gate, reason);
+  if (end?.status === "fulfilled") return end.value;
+  const error = end && connection.explain(end.reason);
+  throw error === undefined || isCancelled(error) ? reason : error;
+}
+
+function isCancelled(error: unknown): boolean {
+  return error instanceof DatabaseError && error.sqlState === "57014";
+}
+
+function tooLate(): DatabaseError {
+  return new DatabaseError("INVALID_USE", {
+    message: "The operation has ended, and its `sql` with it: run statements inside its function",
+  });
+}

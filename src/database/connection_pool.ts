@@ -1,0 +1,106 @@
+import type { DatabaseConfig } from "../config/mod.ts";
+import type { Clock } from "./clock.ts";
+import { connect } from "./connect.ts";
+import type { Connection } from "./connection.ts";
+import { abortable } from "./deadline.ts";
+import type { DatabaseError } from "./errors.ts";
+import type { Logger } from "./logger.ts";
+import { type AcquireOptions, type CloseOptions, Pool, type PoolStats } from "./pool/mod.ts";
+
+/** What a {@linkcode ConnectionPool} needs beside the configuration. */
+export interface ConnectionPoolOptions {
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** From 0 up to 1; for jitter. */
+  readonly random: () => number;
+  /** Called when an idle connection turns out to be dead. */
+  readonly onIdleClosed: () => void;
+}
+
+/** The pool of connections that the configuration describes. */
+export class ConnectionPool {
+  readonly #config: DatabaseConfig;
+  readonly #pool: Pool<Connection>;
+  readonly #opening = new Set<Promise<Connection>>();
+
+  constructor(config: DatabaseConfig, options: ConnectionPoolOptions) {
+    this.#config = config;
+    this.#pool = createPool(config, options, (signal) => this.#open(signal, options.clock));
+  }
+
+  stats(): PoolStats {
+    return this.#pool.stats();
+  }
+
+  /** Acquires a connection for `use`, and releases it when that has settled. */
+  async lend<T>(use: (connection: Connection) => Promise<T>, wait: AcquireOptions): Promise<T> {
+    const connection = this.#pool.tryAcquire() ?? await this.#pool.acquire(wait);
+    try {
+      return await use(connection);
+    } finally {
+      this.#pool.release(connection);
+    }
+  }
+
+  /** Waits until as many connections are idle as are kept so, or no more can be opened now. */
+  async warmUp(signal: AbortSignal): Promise<void> {
+    this.#pool.warmUp();
+    while (this.stats().idle < this.#config.minIdleConnections && this.#opening.size > 0) {
+      const oneMore = Promise.race(this.#opening).catch(() => {});
+      await abortable(oneMore, signal);
+    }
+  }
+
+  /** Drops everything that is open now; what is lent, when it comes back. */
+  reset(): void {
+    this.#pool.reset();
+  }
+
+  /** Turns away everyone who waits for a connection. */
+  rejectWaiters(makeError: () => DatabaseError): void {
+    this.#pool.rejectWaiters(makeError);
+  }
+
+  /** As `Pool.close`. */
+  close(options: CloseOptions): Promise<void> {
+    return this.#pool.close(options);
+  }
+
+  #open(signal: AbortSignal, clock: Clock): Promise<Connection> {
+    const opening = connect(this.#config, { signal, clock })
+      .finally(() => this.#opening.delete(opening));
+    this.#opening.add(opening);
+    return opening;
+  }
+}
+
+function createPool(
+  config: DatabaseConfig,
+  { logger, clock, random, onIdleClosed }: ConnectionPoolOptions,
+  open: (signal: AbortSignal) => Promise<Connection>,
+): Pool<Connection> {
+  return new Pool({
+    open,
+    maxOpen: config.maxConnections,
+    maxConnecting: config.maxConnecting,
+    maxIdle: config.maxIdleConnections,
+    minIdle: config.minIdleConnections,
+    retryInitialDelayMs: config.retryInitialDelayMs,
+    retryMaxDelayMs: config.retryMaxDelayMs,
+    maxLifetimeMs: config.connectionMaxLifetimeMs,
+    maxIdleTimeMs: config.connectionMaxIdleTimeMs,
+    acquireTimeoutMs: config.acquireTimeoutMs,
+    maxWaiting: config.acquireQueueLimit,
+    check: async (connection, signal) => void await abortable(connection.role(), signal),
+    checkAfterIdleMs: config.idleCheckAfterMs,
+    leakThresholdMs: config.leakWarningAfterMs,
+    onLeak: ({ heldMs, stack }) =>
+      logger.warn(
+        { event: "database.leak", heldMs: Math.round(heldMs), stack },
+        "A connection has been in use for too long (DB_LEAK_WARNING_AFTER)",
+      ),
+    onIdleClosed,
+    clock,
+    random,
+  });
+}

@@ -1,0 +1,80 @@
+import { intercept, type Sql } from "./driver.ts";
+import { abortReason, type DatabaseError } from "./errors.ts";
+
+/** Settings of a {@linkcode Gate}. */
+export interface GateOptions {
+  /** Gives the error that a statement fails with for what the driver threw. */
+  readonly explain?: ((error: unknown) => unknown) | undefined;
+  /** Closes the gate as soon as it aborts. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * The `sql` of one borrower of a connection. It knows whether something runs,
+ * and once closed it lets nothing through any more, so that a borrower who keeps
+ * it too long cannot reach into the connection's next use.
+ *
+ * Gates can be put before each other: a transaction's before the connection's.
+ */
+export class Gate {
+  readonly sql: Sql;
+  readonly #signal: AbortSignal | undefined;
+  #refusal: DatabaseError | undefined;
+  #pause: DatabaseError | undefined;
+  #running = 0;
+  #idle = Promise.withResolvers<void>();
+  #failure: unknown;
+
+  constructor(sql: Sql, { explain = (error) => error, signal }: GateOptions = {}) {
+    this.#signal = signal;
+    this.sql = intercept(sql, {
+      onSend: () => {
+        const refusal = this.refusal;
+        if (refusal === undefined) this.#running++;
+        return refusal;
+      },
+      onFailed: (error) => {
+        const explained = explain(error);
+        this.#failure ??= explained;
+        return explained;
+      },
+      onEnded: () => {
+        if (--this.#running > 0) return;
+        this.#idle.resolve();
+        this.#idle = Promise.withResolvers();
+      },
+    });
+  }
+
+  /** What statements fail with at the moment; undefined while they may run. */
+  get refusal(): DatabaseError | undefined {
+    if (this.#signal?.aborted) return abortReason(this.#signal);
+    return this.#refusal ?? this.#pause;
+  }
+
+  /** Whether a statement was sent that has not ended. */
+  get isBusy(): boolean {
+    return this.#running > 0;
+  }
+
+  /** The error of the first statement that failed. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /** Resolves when no statement runs. Never rejects. */
+  async untilIdle(): Promise<void> {
+    while (this.isBusy) await this.#idle.promise;
+  }
+
+  /** From now on statements fail with `refusal`; what runs goes on. */
+  close(refusal: DatabaseError): void {
+    this.#refusal ??= refusal;
+  }
+
+  /** As {@linkcode Gate.close}, until the result is disposed. */
+  pause(refusal: DatabaseError): Disposable {
+    this.#pause = refusal;
+    return { [Symbol.dispose]: () => void (this.#pause = undefined) };
+  }
+}

@@ -1,0 +1,82 @@
+import type { Connection } from "./connection.ts";
+import { borrow, type Work } from "./borrow.ts";
+import type { Parameter } from "./driver.ts";
+import { DatabaseError, type DatabaseErrorCode } from "./errors.ts";
+import type { Lender } from "./lender.ts";
+import { TimeLimit, type TimeLimitOptions } from "./time_limit.ts";
+
+export type { Work } from "./borrow.ts";
+
+/** Settings of a single operation. */
+export interface OperationOptions extends TimeLimitOptions {
+  /**
+   * Whether it may be done twice, as any read may. Then it is repeated once, on
+   * another connection, when its connection is lost.
+   */
+  readonly idempotent?: boolean | undefined;
+}
+
+/** A connection was lost, and perhaps another one is not. */
+const LOST: ReadonlySet<DatabaseErrorCode> = new Set(["CONNECTION_LOST", "SERVER_SHUTTING_DOWN"]);
+
+/**
+ * Lends a connection to `work`. Its statements end with it: one that it has not
+ * waited for is waited for, and later ones are refused. When it fails, so does a
+ * transaction that it has begun by hand.
+ *
+ * At the deadline or on abort, what runs is cancelled on the server. The
+ * operation fails within about a second after that, also when the server is
+ * gone; should `work` succeed after all, so does the operation.
+ *
+ * @throws {DatabaseError} `STATEMENT_TIMEOUT` (`ACQUIRE_TIMEOUT` while it waits
+ * for a connection), `ABORTED`, what lending throws, or what a statement failed
+ * with. Errors of `work` itself are passed on.
+ */
+export async function runOperation<T>(
+  lender: Lender,
+  work: Work<T>,
+  options: OperationOptions = {},
+): Promise<T> {
+  using limit = new TimeLimit(options, lender.clock);
+  return await lendTo(lender, (connection) => borrow(connection, work, { signal: limit.signal }), {
+    limit,
+    idempotent: options.idempotent ?? false,
+  });
+}
+
+/** Runs one statement, as {@linkcode runOperation} does. */
+export async function runStatement<Row extends object>(
+  lender: Lender,
+  strings: TemplateStringsArray,
+  parameters: readonly Parameter[],
+  options: OperationOptions = {},
+): Promise<readonly Row[]> {
+  const run: Work<readonly Row[]> = (sql) => sql<Row[]>(strings, ...parameters);
+  const { signal, timeoutMs, idempotent } = options;
+  if (signal !== undefined || timeoutMs !== undefined || idempotent) {
+    return await runOperation(lender, run, options);
+  }
+  // The fast path: nothing can interrupt it, and no `sql` is handed out, so it needs no gate.
+  return await lender.lend(async (connection) => {
+    try {
+      return await run(connection.sql);
+    } catch (error) {
+      throw connection.explain(error);
+    }
+  }, undefined);
+}
+
+/** Lends a connection within the limit; once more when it is lost and that does no harm. */
+async function lendTo<T>(
+  { lend }: Lender,
+  use: (connection: Connection) => Promise<T>,
+  { limit, idempotent }: { readonly limit: TimeLimit; readonly idempotent: boolean },
+): Promise<T> {
+  try {
+    return await limit.lend(lend, use);
+  } catch (error) {
+    const isLost = error instanceof DatabaseError && LOST.has(error.code);
+    if (!isLost || !idempotent || limit.signal?.aborted) throw error;
+    return await limit.lend(lend, use);
+  }
+}

@@ -1,0 +1,74 @@
+import type { Clock } from "./clock.ts";
+import type { Connection, ServerRole } from "./connection.ts";
+import { Deadline } from "./deadline.ts";
+import { abortReason, classify, DatabaseError } from "./errors.ts";
+import type { PoolStats } from "./pool/mod.ts";
+
+/** Settings of {@linkcode askRole}. */
+export interface AskOptions {
+  /** Acquires a connection, without a time limit of its own, and releases it. */
+  readonly lend: <T>(
+    use: (connection: Connection) => Promise<T>,
+    signal: AbortSignal,
+  ) => Promise<T>;
+  readonly stats: () => PoolStats;
+  /** For all of it, the wait for a connection included. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+  readonly clock: Clock;
+}
+
+/**
+ * Asks the server for its role on a connection of the pool.
+ *
+ * @throws {DatabaseError} `PING_TIMEOUT`, `ACQUIRE_TIMEOUT` when every connection was in use all
+ * the time, connect errors, or `ABORTED`.
+ */
+export async function askRole(options: AskOptions): Promise<ServerRole> {
+  const { lend, stats, timeoutMs, signal, clock } = options;
+  let isAsking = false;
+  using deadline = new Deadline({
+    timeoutMs,
+    signal,
+    clock,
+    onTimeout: () => isAsking ? noAnswer(timeoutMs) : noConnection(timeoutMs, stats()),
+  });
+  const ask = () =>
+    lend((connection) => {
+      isAsking = true;
+      return role(connection, deadline.signal);
+    }, deadline.signal);
+  try {
+    return await ask();
+  } catch (error) {
+    // An idle connection can have died unnoticed: that is no news of the database.
+    if (classify(error).code !== "CONNECTION_LOST" || deadline.signal.aborted) throw error;
+    return await ask();
+  }
+}
+
+/** A session that gives no answer in time is not used again. */
+async function role(connection: Connection, signal: AbortSignal): Promise<ServerRole> {
+  const onAbort = () => connection.destroy(abortReason(signal));
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await connection.role();
+  } catch (error) {
+    throw connection.explain(error);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+function noAnswer(timeoutMs: number): DatabaseError {
+  return new DatabaseError("PING_TIMEOUT", { message: `No answer within ${timeoutMs} ms` });
+}
+
+/** A pool that is merely busy must not look like a database that is gone. */
+function noConnection(timeoutMs: number, { inUse, max }: PoolStats): DatabaseError {
+  if (inUse < max) return noAnswer(timeoutMs);
+  return new DatabaseError("ACQUIRE_TIMEOUT", {
+    message: `All ${max} connections were in use for ${timeoutMs} ms (DB_MAX_CONNECTIONS)`,
+  });
+}

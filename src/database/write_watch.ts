@@ -1,0 +1,74 @@
+import type { DatabaseConfig } from "../config/mod.ts";
+import { BackgroundTask } from "./background_task.ts";
+import type { Clock } from "./clock.ts";
+import { connect } from "./connect.ts";
+import type { ServerRole } from "./connection.ts";
+import { abortable, Deadline } from "./deadline.ts";
+import { DatabaseError } from "./errors.ts";
+import { retry } from "./retry.ts";
+
+/** Settings of a {@linkcode WriteWatch}. */
+export interface WriteWatchOptions {
+  readonly config: DatabaseConfig;
+  /** Whether the server still is known to refuse writes, and can be asked. */
+  readonly isNeeded: () => boolean;
+  /** Called when a server takes writes. */
+  readonly onWritable: (role: ServerRole) => void;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+/**
+ * Waits for the end of a server's refusal to write: a promotion, or a setting. It asks in a new
+ * session beside the pool each time, because sessions keep the settings that they began with.
+ */
+export class WriteWatch {
+  readonly #options: WriteWatchOptions;
+  readonly #task: BackgroundTask;
+
+  constructor(options: WriteWatchOptions) {
+    this.#options = options;
+    const { config, isNeeded, clock, random } = options;
+    this.#task = new BackgroundTask({
+      run: (signal) =>
+        retry(() => this.#ask(signal), {
+          initialDelayMs: config.retryInitialDelayMs,
+          maxDelayMs: config.retryMaxDelayMs,
+          signal,
+          clock,
+          random,
+          onFailure: () => {},
+        }),
+      isNeeded,
+    });
+  }
+
+  /** Begins to ask, where the answer can change: a list of standbys never takes writes. */
+  start(): void {
+    const { targetSessionAttrs } = this.#options.config;
+    if (targetSessionAttrs === "any" || targetSessionAttrs === "primary") this.#task.start();
+  }
+
+  stop(): void {
+    this.#task.stop();
+  }
+
+  close(): Promise<void> {
+    return this.#task.close();
+  }
+
+  async #ask(signal: AbortSignal): Promise<void> {
+    const { config, clock, isNeeded, onWritable } = this.#options;
+    if (!isNeeded()) return;
+    await using connection = await connect(config, { signal, clock });
+    using deadline = new Deadline({
+      timeoutMs: config.pingTimeoutMs,
+      onTimeout: () => new DatabaseError("PING_TIMEOUT"),
+      signal,
+      clock,
+    });
+    const role = await abortable(connection.role(), deadline.signal);
+    if (role.readOnly) throw new DatabaseError("READ_ONLY");
+    onWritable(role);
+  }
+}

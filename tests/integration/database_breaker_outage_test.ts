@@ -1,0 +1,213 @@
+import assert from "node:assert/strict";
+import { eventually } from "../support/condition.ts";
+import { FaultProxy } from "../support/fault_proxy.ts";
+import { startPostgres } from "../support/postgres.ts";
+import { startManager, untilRunning, untilState, watchUnhandled } from "./database_support.ts";
+
+/** So long that no probe comes in between unless a test waits for it. */
+const NO_PROBES = { retryInitialDelayMs: 3_600_000, retryMaxDelayMs: 3_600_000 };
+
+Deno.test("while the circuit is open, calls fail without touching the network", async () => {
+  await using server = await startPostgres();
+  await using proxy = await FaultProxy.start(server.database);
+  const config = { hosts: [proxy.address], ...NO_PROBES };
+  await using test = startManager(server, config, { random: () => 0.999 });
+  const { database } = test;
+  await untilState(database, "connected");
+  await proxy.setMode("close");
+  proxy.endAll("reset");
+  await untilState(database, "disconnected");
+
+  const { total } = proxy.stats;
+  const calls = await Promise.allSettled([
+    ...Array.from({ length: 500 }, () => database.query`select 1`),
+    database.transaction((tx) => tx`select 1`),
+    database.withConnection((sql) => sql`select 1`),
+    database.ping(),
+  ]);
+  for (const call of calls) {
+    assert.equal(call.status, "rejected");
+    assert.equal(call.reason.code, "CIRCUIT_OPEN");
+    assert.ok(call.reason.retryAfterMs > 0);
+    assert.equal(call.reason.cause, database.lastError, "the outage stays visible");
+  }
+  assert.ok(database.lastError?.isOutage);
+  assert.equal(proxy.stats.total, total);
+  assert.ok(database.circuit.snapshot().rejectedCount >= calls.length);
+});
+
+Deno.test("who waits for a connection when the circuit opens fails at once, without a connect", async () => {
+  await using server = await startPostgres();
+  await using proxy = await FaultProxy.start(server.database);
+  const config = { hosts: [proxy.address], maxConnections: 1, ...NO_PROBES };
+  await using test = startManager(server, config, { random: () => 0.999 });
+  const { database } = test;
+  await untilState(database, "connected");
+  const running = assert.rejects(database.query`select pg_sleep(600)`, {
+    code: "CONNECTION_LOST",
+  });
+  await untilRunning(server, "pg_sleep");
+  const waiting = Array.from({ length: 50 }, () => {
+    return assert.rejects(database.query`select 1`, ({ code }: { code: string }) => {
+      return code === "CIRCUIT_OPEN" || code === "CONNECTION_LOST";
+    });
+  });
+  const { total } = proxy.stats;
+  await proxy.setMode("close");
+  proxy.endAll("reset");
+  await Promise.all([running, ...waiting]);
+  assert.equal(database.state, "disconnected");
+  // As many as it takes to open it, by calls and by the ping; not one for each of 50 callers.
+  assert.ok(proxy.stats.total - total <= 10, `${proxy.stats.total - total} connects`);
+});
+
+Deno.test("the first caller after an outage succeeds, with the pool warm", async () => {
+  await using server = await startPostgres();
+  await using test = startManager(server, { minIdleConnections: 3 });
+  const { database } = test;
+  await untilState(database, "connected");
+  for (let restart = 0; restart < 3; restart++) {
+    await server.stop("immediate");
+    await untilState(database, "disconnected");
+    const { promise, resolve } = Promise.withResolvers<number>();
+    const unsubscribe = database.onStateChange(({ state }) => {
+      if (state === "connected") resolve(database.poolStats().idle);
+    });
+    await server.start();
+    assert.ok(await promise >= 3, "idle connections when it says connected");
+    assert.deepEqual([...await database.query`select 1 as one`], [{ one: 1 }]);
+    unsubscribe();
+  }
+});
+
+Deno.test("an outage under load costs one probe at a time", async () => {
+  await using server = await startPostgres();
+  await using proxy = await FaultProxy.start(server.database);
+  // Full jitter at its middle: probes after 50, 100, 200, 400, 400 ms.
+  const config = { hosts: [proxy.address], retryInitialDelayMs: 100, retryMaxDelayMs: 800 };
+  await using test = startManager(server, config, { random: () => 0.5 });
+  const { database } = test;
+  await untilState(database, "connected");
+  await proxy.setMode("close");
+  proxy.endAll("reset");
+  await untilState(database, "disconnected");
+
+  const { total } = proxy.stats;
+  const { transitionCount } = database.circuit.snapshot();
+  let calls = 0;
+  await eventually(async () => {
+    await Promise.allSettled(Array.from({ length: 100 }, () => database.query`select 1`));
+    calls += 100;
+    return proxy.stats.total - total >= 3;
+  }, { what: "three probes were made" });
+  const probes = Math.ceil((database.circuit.snapshot().transitionCount - transitionCount) / 2);
+  assert.ok(calls > 300);
+  // A connect that the server ends may be tried once more by the ping.
+  assert.ok(proxy.stats.total - total <= 2 * (probes + 1));
+
+  await proxy.setMode("pass");
+  await untilState(database, "connected");
+  await database.query`select 1`;
+});
+
+Deno.test("a frozen server is noticed by the ping after the first statement that timed out", async () => {
+  await using server = await startPostgres();
+  using unhandled = watchUnhandled();
+  await using test = startManager(server, { pingTimeoutMs: 300, connectTimeoutMs: 300 });
+  const { database } = test;
+  await untilState(database, "connected");
+  await server.freeze();
+  await assert.rejects(database.query({ timeoutMs: 50 })`select 1`, { code: "STATEMENT_TIMEOUT" });
+  await untilState(database, "disconnected");
+  await assert.rejects(database.query`select 1`, { code: "CIRCUIT_OPEN" });
+  await server.resume();
+  await untilState(database, "connected");
+  await database.query`select 1`;
+  assert.deepEqual(unhandled.reasons, []);
+});
+
+Deno.test("statements that hang in a silent network take no more than their own places", async () => {
+  await using server = await startPostgres();
+  await using proxy = await FaultProxy.start(server.database);
+  await using test = startManager(server, {
+    hosts: [proxy.address],
+    maxConnections: 2,
+    pingTimeoutMs: 300,
+    connectTimeoutMs: 300,
+  });
+  const { database } = test;
+  await untilState(database, "connected");
+  const hanging = assert.rejects(database.query`select pg_sleep(600)`, {
+    code: "CONNECTION_LOST",
+  });
+  await untilRunning(server, "pg_sleep");
+  const release = Promise.withResolvers<void>();
+  const holder = database.withConnection(() => release.promise);
+  await eventually(() => database.poolStats().inUse === 2);
+  proxy.silence();
+  await assert.rejects(database.ping(), { code: "ACQUIRE_TIMEOUT" });
+  assert.equal(database.state, "connected", "a busy pool is no outage");
+
+  // One connection comes back, and nothing comes back on it.
+  release.resolve();
+  await holder;
+  await assert.rejects(database.query({ timeoutMs: 50 })`select 1`, { code: "STATEMENT_TIMEOUT" });
+  // New connections get through, and one place is enough for them.
+  assert.deepEqual([...await database.query`select 1 as one`], [{ one: 1 }]);
+  await database.close({ timeoutMs: 0 });
+  await hanging;
+});
+
+Deno.test("an operator stops all use of the database, and ends that", async () => {
+  await using server = await startPostgres();
+  await using test = startManager(server);
+  const { database } = test;
+  await untilState(database, "connected");
+  database.circuit.forceOpen("restoring a backup");
+  assert.equal(database.state, "disconnected");
+  assert.equal(database.accessMode, "UNAVAILABLE");
+  await assert.rejects(database.query`select 1`, { code: "CIRCUIT_OPEN" });
+  assert.match(database.lastError?.message ?? "", /restoring a backup/);
+  assert.equal(database.circuit.snapshot().nextProbeInMs, undefined, "nobody looks for it");
+
+  database.circuit.reset();
+  assert.equal(database.state, "connected");
+  await database.query`select 1`;
+  assert.deepEqual(test.events, ["database.connected", "database.lost", "database.recovered"]);
+});
+
+Deno.test("an operator who resets during an outage is corrected by a ping", async () => {
+  await using server = await startPostgres();
+  await using test = startManager(server, NO_PROBES, { random: () => 0.999 });
+  const { database } = test;
+  await untilState(database, "connected");
+  await server.stop();
+  await untilState(database, "disconnected");
+  database.circuit.reset();
+  assert.equal(database.state, "connected");
+  await untilState(database, "disconnected");
+
+  await server.start();
+  database.circuit.reset();
+  await database.query`select 1`;
+  await database.ping();
+  assert.equal(database.state, "connected");
+});
+
+Deno.test("answers of the database never open the circuit", async () => {
+  await using server = await startPostgres();
+  await using test = startManager(server, { circuitFailureThreshold: 1 });
+  const { database } = test;
+  await untilState(database, "connected");
+  await database.query`create table account (id int primary key)`;
+  await database.query`insert into account values (1)`;
+  for (let attempt = 0; attempt < 30; attempt++) {
+    await assert.rejects(database.query`insert into account values (1)`, {
+      code: "UNIQUE_VIOLATION",
+    });
+    await assert.rejects(database.query`select 1/0`, { code: "QUERY_FAILED" });
+    await assert.rejects(database.withConnection(() => Promise.reject(new Error("own"))), /own/);
+  }
+  const { window, consecutiveFailures, state } = database.circuit.snapshot();
+  assert.deepEqual([window.failures, consecutiveFailures, state], [0, 0, "closed"]);
+});

@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import type { Sql } from "../../src/database/mod.ts";
+import { runOperation, runStatement } from "../../src/database/operation.ts";
+import { FaultProxy, onSql } from "../support/fault_proxy.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { poolLender, type TestLender } from "./database_lender.ts";
+import { terminateSessions, watchUnhandled } from "./database_support.ts";
+
+async function count(server: TestPostgres, table: string): Promise<number> {
+  const [row] = await server.admin<{ count: number }>(`select count(*)::int from ${table}`);
+  return row!.count;
+}
+
+async function createTable(lender: TestLender): Promise<void> {
+  await runOperation(lender, (sql) => sql`create table entry (id int primary key)`);
+}
+
+Deno.test("statements fail with typed errors, for the work and for its caller", async () => {
+  await using server = await startPostgres();
+  await using lender = poolLender(server.config({ maxConnections: 1 }));
+  await createTable(lender);
+  const insert = (sql: Sql) => sql`insert into entry values (1)`;
+  let inside: unknown;
+  await runOperation(lender, async (sql) => {
+    await insert(sql);
+    inside = await insert(sql).catch((error) => error);
+  });
+  assert.equal((inside as { code: string }).code, "UNIQUE_VIOLATION");
+  await assert.rejects(runOperation(lender, insert), { code: "UNIQUE_VIOLATION" });
+  const fast = (strings: TemplateStringsArray) => runStatement(lender, strings, []);
+  await assert.rejects(fast`insert into entry values (1)`, { code: "UNIQUE_VIOLATION" });
+  await assert.rejects(fast`insert into entry values (null)`, { code: "CONSTRAINT_VIOLATION" });
+  assert.equal(lender.pool.stats().openedCount, 1);
+});
+
+Deno.test("what is no database error is passed on as it is", async () => {
+  await using server = await startPostgres();
+  await using lender = poolLender(server.config());
+  for (const thrown of [new TypeError("own"), "a string", undefined]) {
+    await runOperation(lender, () => Promise.reject(thrown)).then(
+      () => assert.fail("it did not reject"),
+      (error) => assert.equal(error, thrown),
+    );
+  }
+});
+
+Deno.test("a statement that nobody waits for belongs to the operation", async () => {
+  await using server = await startPostgres();
+  await using lender = poolLender(server.config({ maxConnections: 1 }));
+  await createTable(lender);
+  await runOperation(lender, async (sql) => {
+    await sql`select 1`;
+    sql`insert into entry select 1 from pg_sleep(0.05)`.execute();
+  });
+  assert.equal(await count(server, "entry"), 1);
+});
+
+Deno.test("a statement after the operation is refused, also one that was written before", async () => {
+  await using server = await startPostgres();
+  await using lender = poolLender(server.config({ maxConnections: 1 }));
+  await createTable(lender);
+  const late: PromiseLike<unknown>[] = [];
+  const kept = await runOperation(lender, (sql) => {
+    late.push(sql`insert into entry values (1)`, sql.unsafe("insert into entry values (2)"));
+    return { sql };
+  });
+  late.push(kept.sql`insert into entry values (3)`, kept.sql.notify("channel", "late"));
+  for (const statement of late) {
+    await assert.rejects(Promise.resolve(statement), { code: "INVALID_USE" });
+  }
+  assert.equal(await count(server, "entry"), 0);
+});
+
+Deno.test("a transaction by hand ends with the failure of its operation", async () => {
+  await using server = await startPostgres();
+  await using lender = poolLender(server.config({ maxConnections: 1 }));
+  await createTable(lender);
+  const own = new Error("own");
+  await assert.rejects(
+    runOperation(lender, async (sql) => {
+      await sql`begin`;
+      await sql`insert into entry values (1)`;
+      throw own;
+    }),
+    own,
+  );
+  await runOperation(lender, (sql) => sql`insert into entry values (2)`);
+  assert.deepEqual(await server.admin("select id from entry"), [{ id: 2 }]);
+  assert.equal(lender.pool.stats().openedCount, 1);
+});
+
+Deno.test("helpers, fragments, cursors and several rows work as in the driver", async () => {
+  await using server = await startPostgres();
+  await using lender = poolLender(server.config({ maxConnections: 1 }));
+  await createTable(lender);
+  const ids = await runOperation(lender, async (sql) => {
+    await sql`insert into ${sql("entry")} ${sql([{ id: 1 }, { id: 2 }, { id: 3 }], "id")}`;
+    const filter = sql`where id > ${1}`;
+    const found: number[] = [];
+    for await (const rows of sql<{ id: number }[]>`select id from entry ${filter}`.cursor(1)) {
+      found.push(...rows.map(({ id }) => id));
+    }
+    return found;
+  }, { timeoutMs: 60_000 });
+  assert.deepEqual(ids, [2, 3]);
+  assert.equal(lender.pool.stats().openedCount, 1);
+});
+
+Deno.test("an idempotent operation is repeated once on another connection", async () => {
+  await using server = await startPostgres();
+  await using lender = poolLender(server.config());
+  using unhandled = watchUnhandled();
+  let attempts = 0;
+  const loseConnection = async (sql: Sql, losses: number) => {
+    if (++attempts <= losses) await terminateSessions(server);
+    return (await sql`select 1 as one`)[0];
+  };
+  const run = (losses: number, idempotent: boolean) => {
+    attempts = 0;
+    return runOperation(lender, (sql) => loseConnection(sql, losses), { idempotent });
+  };
+  assert.deepEqual(await run(1, true), { one: 1 });
+  assert.equal(attempts, 2);
+  await assert.rejects(run(2, true), { code: "CONNECTION_LOST" });
+  assert.equal(attempts, 2);
+  await assert.rejects(run(1, false), { code: "CONNECTION_LOST" });
+  assert.equal(attempts, 1);
+  assert.deepEqual(unhandled.reasons, []);
+});
+
+Deno.test("a write that may have been done is not repeated", async () => {
+  await using server = await startPostgres();
+  await using proxy = await FaultProxy.start(server.database);
+  await using lender = poolLender(server.config({ hosts: [proxy.address] }));
+  await createTable(lender);
+  const cut = proxy.cut(onSql("insert", "answer"));
+  const run = (strings: TemplateStringsArray) => runStatement(lender, strings, []);
+  await assert.rejects(run`insert into entry values (1)`, { code: "CONNECTION_LOST" });
+  await cut.happened;
+  assert.equal(await count(server, "entry"), 1);
+});

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { DatabaseError } from "../../../../src/database/errors.ts";
+import { settle } from "../fake_clock.ts";
+import { acquireOne, testPool } from "./fake_resource.ts";
+
+const RETRY_MS = 100;
+const OPTIONS = {
+  minIdle: 2,
+  retryInitialDelayMs: RETRY_MS,
+  retryMaxDelayMs: 400,
+  random: () => 1,
+};
+const REFUSED = new DatabaseError("CONNECTION_REFUSED");
+
+Deno.test("nothing is opened before the first use or warmUp", async () => {
+  const test = testPool(OPTIONS);
+  assert.equal(test.factory.pending, 0);
+  test.pool.warmUp();
+  assert.equal(test.factory.pending, 2);
+  test.factory.succeed();
+  test.factory.succeed();
+  await settle();
+  assert.equal(test.pool.stats().idle, 2);
+  assert.equal(test.factory.pending, 0);
+});
+
+Deno.test("what is taken is replaced in the background, as far as there is room", async () => {
+  const test = testPool(OPTIONS);
+  await acquireOne(test);
+  assert.equal(test.factory.pending, 2);
+  test.factory.succeed();
+  test.factory.succeed();
+  await settle();
+  assert.equal(test.pool.stats().idle, 2);
+  test.pool.tryAcquire();
+  assert.equal(test.factory.pending, 0, "the pool is full");
+});
+
+Deno.test("what ends by age is replaced", async () => {
+  const test = testPool({ ...OPTIONS, minIdle: 1, maxIdleTimeMs: 1000 });
+  const old = await acquireOne(test);
+  test.pool.release(old);
+  test.factory.succeed();
+  await settle();
+  test.clock.advance(1000);
+  assert.equal(old.ending, "close");
+  old.finishClose();
+  await settle();
+  assert.equal(test.factory.pending, 1);
+});
+
+Deno.test("openings in the background are bounded, and callers come first", async () => {
+  const test = testPool({ ...OPTIONS, maxConnecting: 1 });
+  test.pool.warmUp();
+  assert.equal(test.factory.pending, 1);
+  const acquired = test.pool.acquire();
+  assert.equal(test.factory.pending, 1);
+  assert.equal(test.factory.succeed(), await acquired);
+  await settle();
+  assert.equal(test.factory.pending, 1);
+});
+
+Deno.test("after a failure it waits, longer each time, and a success ends that", async () => {
+  const test = testPool(OPTIONS);
+  test.pool.warmUp();
+  for (const delayMs of [100, 200, 400, 400]) {
+    test.factory.fail(REFUSED);
+    test.factory.fail(REFUSED);
+    await settle();
+    test.clock.advance(delayMs - 1);
+    assert.equal(test.factory.pending, 0, `within ${delayMs} ms`);
+    test.clock.advance(1);
+    assert.equal(test.factory.pending, 2, `after ${delayMs} ms`);
+  }
+  assert.equal(test.pool.stats().openFailedCount, 8);
+  test.factory.succeed();
+  test.factory.fail(REFUSED);
+  await settle();
+  test.clock.advance(RETRY_MS);
+  assert.equal(test.factory.pending, 1);
+});
+
+Deno.test("an error that cannot pass by itself waits for the longest delay", async () => {
+  const test = testPool({ ...OPTIONS, minIdle: 1 });
+  test.pool.warmUp();
+  test.factory.fail(new DatabaseError("AUTHENTICATION_FAILED"));
+  await settle();
+  test.clock.advance(399);
+  assert.equal(test.factory.pending, 0);
+  test.clock.advance(1);
+  assert.equal(test.factory.pending, 1);
+});
+
+Deno.test("warmUp does not wait for the end of the pause", async () => {
+  const test = testPool(OPTIONS);
+  test.pool.warmUp();
+  test.factory.fail(REFUSED);
+  test.factory.fail(REFUSED);
+  await settle();
+  test.pool.warmUp();
+  assert.equal(test.factory.pending, 2);
+  assert.equal(test.clock.pending, 0);
+});
+
+Deno.test("a failure in the background reaches only who waits for that opening", async () => {
+  const test = testPool({ ...OPTIONS, maxOpen: 2, maxConnecting: 1 });
+  test.pool.warmUp();
+  const acquired = test.pool.acquire();
+  test.factory.fail(REFUSED);
+  await assert.rejects(acquired, REFUSED);
+});
+
+Deno.test("a server that ends every session is not asked again at once", async () => {
+  const test = testPool({ ...OPTIONS, minIdle: 1 });
+  test.pool.warmUp();
+  for (const lives of [true, false, true, false]) {
+    const resource = test.factory.succeed();
+    if (lives) await settle();
+    resource.die();
+    await settle();
+    assert.equal(test.factory.pending, 0);
+    test.clock.advance(400);
+    assert.equal(test.factory.pending, 1);
+  }
+});
+
+Deno.test("a pool that closes in a pause leaves no timer and opens nothing", async () => {
+  const test = testPool(OPTIONS);
+  test.pool.warmUp();
+  test.factory.fail(REFUSED);
+  await settle();
+  await test.pool.close();
+  assert.equal(test.clock.pending, 0);
+  test.pool.warmUp();
+  assert.equal(test.factory.pending, 0);
+});
+
+Deno.test("without minIdle a failed opening leaves no timer", async () => {
+  const test = testPool();
+  const acquired = test.pool.acquire({ timeoutMs: Infinity });
+  test.factory.fail(REFUSED);
+  await assert.rejects(acquired, REFUSED);
+  assert.equal(test.clock.pending, 0);
+});

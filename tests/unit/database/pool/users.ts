@@ -1,0 +1,233 @@
+import assert from "node:assert/strict";
+import { DatabaseError } from "../../../../src/database/errors.ts";
+import type { PoolOptions } from "../../../../src/database/pool/mod.ts";
+import { settle } from "../fake_clock.ts";
+import { type FakeResource, type TestPool, testPool } from "./fake_resource.ts";
+
+/** One thing that happens to a pool. Indexes are taken modulo what there is to choose from. */
+export type Step =
+  | { readonly do: "acquire"; readonly timeoutMs: number }
+  | { readonly do: "tryAcquire" | "reset" | "rejectWaiters" | "warmUp" | "finishCloses" }
+  | { readonly do: "abort" | "break" | "die" | "release"; readonly index: number }
+  | { readonly do: "openSucceeds" | "openFails"; readonly index: number }
+  | { readonly do: "checkSucceeds" | "checkFails"; readonly index: number }
+  | { readonly do: "pass"; readonly ms: number };
+
+/** The limits that a run is made with. */
+export type Limits =
+  & Pick<
+    PoolOptions<FakeResource>,
+    "maxOpen" | "maxIdle" | "maxLifetimeMs" | "maxIdleTimeMs"
+  >
+  & {
+    readonly maxConnecting: number;
+    readonly minIdle: number;
+    readonly maxWaiting: number;
+    readonly checkAfterIdleMs: number;
+  };
+
+/** How often something happened, so that a test can tell that it happened at all. */
+export type Tally = Map<string, number>;
+
+const LEAK_MS = 500;
+
+interface Check extends PromiseWithResolvers<void> {
+  readonly resource: FakeResource;
+}
+
+/** Users of a pool who do everything that users may do, and a world that does its worst. */
+export class Users {
+  readonly #limits: Limits;
+  readonly #tally: Tally;
+  readonly #test: TestPool;
+  readonly #held: FakeResource[] = [];
+  /** What nobody may get any more. */
+  readonly #condemned = new Set<FakeResource>();
+  readonly #controllers: AbortController[] = [];
+  /** Tickets in the order in which their callers were served or got an opening's error. */
+  readonly #turns: number[] = [];
+  #checks: Check[] = [];
+  #leaks = 0;
+  #tickets = 0;
+  #waiting = 0;
+
+  constructor(limits: Limits, tally: Tally) {
+    this.#limits = limits;
+    this.#tally = tally;
+    this.#test = testPool({
+      ...limits,
+      random: () => 0.5,
+      leakThresholdMs: LEAK_MS,
+      onLeak: ({ heldMs }) => {
+        assert.ok(heldMs >= LEAK_MS);
+        this.#leaks++;
+      },
+      check: (resource) => {
+        const check = { ...Promise.withResolvers<void>(), resource };
+        this.#checks.push(check);
+        return check.promise;
+      },
+      checkTimeoutMs: 40,
+    });
+  }
+
+  async step(step: Step): Promise<void> {
+    this.#do(step);
+    await settle();
+    this.#checkInvariants();
+  }
+
+  /** Gives everything back, and closes the pool: everybody must be done then. */
+  async finish(): Promise<void> {
+    const { pool, factory, clock } = this.#test;
+    const closed = pool.close();
+    await settle();
+    this.#checkInvariants();
+    for (const resource of this.#held.splice(0)) pool.release(resource);
+    this.#finishCloses();
+    await closed;
+    assert.equal(this.#waiting, 0, "someone waits forever");
+    assert.deepEqual(factory.living, [], "a resource leaked");
+    assert.equal(clock.pending, 0, "a timer leaked");
+    const { openedCount, closedCount, acquireCount } = pool.stats();
+    assert.equal(openedCount, total(closedCount));
+    for (const [reason, count] of Object.entries(closedCount)) this.#count(reason, count);
+    this.#count("acquired", acquireCount);
+    this.#count("leaks", this.#leaks);
+  }
+
+  #do(step: Step): void {
+    const { pool, factory, clock } = this.#test;
+    switch (step.do) {
+      case "acquire":
+        return this.#acquire(step.timeoutMs);
+      case "tryAcquire": {
+        const resource = pool.tryAcquire();
+        if (resource !== undefined) this.#took(resource);
+        return;
+      }
+      case "abort":
+        return pick(this.#controllers, step.index)?.abort();
+      case "release":
+        return this.#release(step.index, false);
+      case "break":
+        return this.#release(step.index, true);
+      case "die":
+        return pick(factory.living, step.index)?.die();
+      case "openSucceeds":
+        return void (factory.pending > 0 && factory.succeed(step.index));
+      case "openFails":
+        return factory.fail(new DatabaseError("CONNECTION_REFUSED"), step.index);
+      case "checkSucceeds":
+        return this.#endCheck(step.index)?.resolve();
+      case "checkFails":
+        return this.#failCheck(this.#endCheck(step.index));
+      case "pass":
+        return clock.advance(step.ms);
+      case "finishCloses":
+        return this.#finishCloses();
+      case "reset":
+        for (const resource of factory.living) this.#condemned.add(resource);
+        return pool.reset();
+      case "rejectWaiters":
+        return pool.rejectWaiters(() => new DatabaseError("CONNECTION_LOST"));
+      case "warmUp":
+        return pool.warmUp();
+    }
+  }
+
+  #acquire(timeoutMs: number): void {
+    const ticket = ++this.#tickets;
+    const controller = new AbortController();
+    this.#controllers.push(controller);
+    this.#waiting++;
+    this.#test.pool.acquire({ signal: controller.signal, timeoutMs }).then(
+      (resource) => {
+        this.#took(resource);
+        this.#turns.push(ticket);
+      },
+      ({ code }: DatabaseError) => {
+        this.#count(code, 1);
+        if (code === "CONNECTION_REFUSED") this.#turns.push(ticket);
+      },
+    ).finally(() => this.#waiting--);
+  }
+
+  #took(resource: FakeResource): void {
+    assert.equal(resource.ending, undefined, "a closed resource was handed out");
+    assert.ok(!resource.closed && !this.#condemned.has(resource), "a bad one was handed out");
+    assert.ok(!this.#held.includes(resource), "one resource has two users");
+    this.#held.push(resource);
+  }
+
+  #release(index: number, broken: boolean): void {
+    const resource = pick(this.#held, index);
+    if (resource === undefined) return;
+    this.#held.splice(this.#held.indexOf(resource), 1);
+    if (broken) this.#condemned.add(resource);
+    this.#test.pool.release(resource, { broken });
+  }
+
+  /** Some of the checks have been given up by the pool; to end them then changes nothing. */
+  #endCheck(index: number): Check | undefined {
+    const check = pick(this.#checks, index);
+    this.#checks = this.#checks.filter((other) => other !== check);
+    if (check !== undefined) this.#count("checks", 1);
+    return check;
+  }
+
+  #failCheck(check: Check | undefined): void {
+    if (check === undefined) return;
+    check.reject(new Error("no answer"));
+    // Else the pool has given up on it before.
+    if (check.resource.ending !== undefined) return;
+    this.#condemned.add(check.resource);
+    this.#count("failedChecks", 1);
+  }
+
+  #finishCloses(): void {
+    for (const resource of this.#test.factory.living) {
+      if (resource.ending === "close") resource.finishClose();
+    }
+  }
+
+  #checkInvariants(): void {
+    const { pool, factory } = this.#test;
+    const { maxOpen, maxConnecting, maxWaiting } = this.#limits;
+    const stats = pool.stats();
+    const text = JSON.stringify(stats);
+    assert.equal(stats.inUse + stats.idle + stats.connecting, stats.open, text);
+    assert.ok(stats.open + stats.closing <= maxOpen, text);
+    assert.ok(factory.living.length <= maxOpen, "the other side sees too many");
+    assert.ok(stats.connecting <= maxConnecting, text);
+    assert.ok(stats.idle <= Math.max(this.#limits.maxIdle, this.#limits.minIdle), text);
+    assert.equal(stats.connecting, factory.pending, "an opening is not counted");
+    assert.equal(stats.openedCount - total(stats.closedCount), stats.inUse + stats.idle, text);
+
+    const checking = stats.inUse - this.#held.length;
+    assert.ok(checking >= 0 && checking <= this.#checks.length, text);
+    assert.equal(stats.waiting, this.#waiting, "a waiter was forgotten");
+    const preparing = stats.connecting + checking;
+    assert.ok(stats.waiting <= preparing || stats.idle === 0, `waits beside an idle one: ${text}`);
+    assert.ok(
+      stats.waiting <= preparing || stats.open + stats.closing === maxOpen ||
+        stats.connecting === maxConnecting,
+      `nothing is opened for a waiter: ${text}`,
+    );
+    // A caller counted on something that another got: never more than were let in that way.
+    assert.ok(stats.waiting <= maxWaiting + maxOpen, text);
+    assert.deepEqual(this.#turns, this.#turns.toSorted((a, b) => a - b), "out of order");
+  }
+
+  #count(what: string, times: number): void {
+    this.#tally.set(what, (this.#tally.get(what) ?? 0) + times);
+  }
+}
+
+function pick<T>(items: readonly T[], index: number): T | undefined {
+  return items[index % items.length];
+}
+
+function total(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((sum, count) => sum + count);
+}

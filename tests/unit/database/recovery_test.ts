@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { CircuitBreaker } from "../../../src/database/circuit_breaker/mod.ts";
+import { DatabaseError } from "../../../src/database/errors.ts";
+import { Recovery } from "../../../src/database/recovery.ts";
+import { FakeClock, settle } from "./fake_clock.ts";
+
+const refused = new DatabaseError("CONNECTION_REFUSED");
+const rejected = new DatabaseError("AUTHENTICATION_FAILED");
+
+/** A recovery whose attempts end as `outcomes` says, the last one again and again. */
+function recoveryTest(outcomes: readonly (DatabaseError | undefined)[]) {
+  const clock = new FakeClock();
+  const circuit = new CircuitBreaker({
+    initialOpenMs: 100,
+    maxOpenMs: 400,
+    clock,
+    random: () => 1,
+  });
+  const startedAt = clock.now();
+  const attempts: number[] = [];
+  const failures: string[] = [];
+  const recovery = new Recovery({
+    circuit,
+    attempt: () => {
+      attempts.push(clock.now() - startedAt);
+      const outcome = outcomes[Math.min(attempts.length, outcomes.length) - 1];
+      return outcome === undefined ? Promise.resolve() : Promise.reject(outcome);
+    },
+    onFailure: ({ code }) => failures.push(`${circuit.state} ${code}`),
+    minOpenMs: ({ retryable }) => retryable ? 0 : 5000,
+    clock,
+  });
+  const pass = async (ms: number) => {
+    await settle();
+    clock.advance(ms);
+    await settle();
+  };
+  return { clock, circuit, recovery, attempts, failures, pass };
+}
+
+Deno.test("the first look is at once; a success ends the search and leaves no timer", async () => {
+  const { clock, circuit, recovery, attempts, pass } = recoveryTest([undefined]);
+  recovery.start();
+  await pass(0);
+  assert.deepEqual(attempts, [0]);
+  assert.equal(circuit.state, "closed");
+  assert.equal(clock.pending, 0);
+});
+
+Deno.test("it looks when the circuit's growing open time is over, and its success closes it", async () => {
+  const { circuit, recovery, attempts, failures, pass } = recoveryTest(
+    [refused, refused, refused, refused, undefined],
+  );
+  recovery.start();
+  for (const ms of [0, 99, 1, 199, 1, 400]) await pass(ms);
+  assert.deepEqual(attempts, [0, 100, 300, 700]);
+  assert.equal(circuit.state, "open");
+  await pass(400);
+  assert.deepEqual(attempts, [0, 100, 300, 700, 1100]);
+  assert.equal(circuit.state, "closed");
+  assert.equal(failures[0], "closed CONNECTION_REFUSED", "told before the circuit opens");
+  await recovery.close();
+});
+
+Deno.test("a failure that cannot pass by itself is tried again rarely", async () => {
+  const { recovery, attempts, pass } = recoveryTest([rejected, undefined]);
+  recovery.start();
+  await pass(0);
+  await pass(4999);
+  assert.deepEqual(attempts, [0]);
+  await pass(1);
+  assert.deepEqual(attempts, [0, 5000]);
+});
+
+Deno.test("while an operator keeps the circuit open, it does not look", async () => {
+  const { clock, circuit, recovery, attempts } = recoveryTest([refused]);
+  circuit.forceOpen("maintenance");
+  recovery.start();
+  await settle();
+  assert.equal(clock.pending, 0);
+  assert.deepEqual(attempts, []);
+});
+
+Deno.test("a circuit that opens during a successful look is looked after", async () => {
+  const { circuit, recovery, attempts, pass } = recoveryTest([undefined]);
+  recovery.start();
+  circuit.tryAcquire()!.trip(refused);
+  await pass(100);
+  assert.equal(attempts.length, 2);
+  assert.equal(circuit.state, "closed");
+});
+
+Deno.test("stop and close end the search while it waits, and leave no timer", async () => {
+  for (const end of ["stop", "close"] as const) {
+    const { clock, circuit, recovery, pass } = recoveryTest([refused]);
+    recovery.start();
+    await pass(0);
+    assert.equal(clock.pending, 1);
+    circuit.reset();
+    await recovery[end]();
+    await settle();
+    assert.equal(clock.pending, 0);
+  }
+});
+
+Deno.test("after a close nothing starts it again", async () => {
+  const { circuit, recovery, attempts, clock } = recoveryTest([refused]);
+  await recovery.close();
+  circuit.tryAcquire()!.trip(refused);
+  recovery.start();
+  await settle();
+  assert.deepEqual([attempts.length, clock.pending], [0, 0]);
+});
