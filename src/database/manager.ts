@@ -2,18 +2,23 @@ import type { DatabaseConfig } from "../config/mod.ts";
 import { type Access, type AccessMode, accessModeOf, route } from "./access_mode.ts";
 import type { CircuitBreaker } from "./circuit_breaker/mod.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import type { Parameter } from "./driver.ts";
+import type { Parameter } from "./connection/driver.ts";
 import type { DatabaseError } from "./errors.ts";
-import { Lane } from "./lane.ts";
-import type { Lender } from "./lender.ts";
+import { Lane } from "./lane/lane.ts";
+import type { Lender } from "./operation/lender.ts";
 import { type Logger, silentLogger } from "./logger.ts";
-import { type OperationOptions, runOperation, runStatement, type Work } from "./operation.ts";
+import {
+  type OperationOptions,
+  runOperation,
+  runStatement,
+  type Work,
+} from "./operation/operation.ts";
 import type { CloseOptions, PoolStats } from "./pool/mod.ts";
 import { readLaneConfig } from "./read_hosts.ts";
 import { type DatabaseState, StateHolder, type StateListener } from "./state.ts";
-import { runTransaction } from "./transaction.ts";
-import type { TransactionOptions } from "./transaction_options.ts";
-import type { Transaction } from "./transaction_scope.ts";
+import { runTransaction } from "./operation/transaction.ts";
+import type { TransactionOptions } from "./operation/transaction_options.ts";
+import type { Transaction } from "./operation/transaction_scope.ts";
 
 /** Settings of a {@linkcode DatabaseManager} beside the configuration. */
 export interface DatabaseManagerOptions {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { runOperation } from "../../src/database/operation.ts";
+import { runOperation } from "../../src/database/operation/operation.ts";
 import { FaultProxy } from "../support/fault_proxy.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { poolLender, type TestLender } from "./database_lender.ts";

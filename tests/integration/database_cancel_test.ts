@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { connect } from "../../src/database/connect.ts";
-import { runOperation, runStatement } from "../../src/database/operation.ts";
+import { connect } from "../../src/database/connection/connect.ts";
+import { runOperation, runStatement } from "../../src/database/operation/operation.ts";
 import { FaultProxy } from "../support/fault_proxy.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { certificate, DebianServer, whyNoDebianServer } from "./database_debian_server.ts";

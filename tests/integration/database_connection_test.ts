@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { Connection } from "../../src/database/connection.ts";
+import { Connection } from "../../src/database/connection/connection.ts";
 import { connect, DatabaseError } from "../../src/database/mod.ts";
-import { connectSocket } from "../../src/database/socket.ts";
+import { connectSocket } from "../../src/database/connection/socket.ts";
 import { startPostgres } from "../support/postgres.ts";
 import {
   terminateSessions,

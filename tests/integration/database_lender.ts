@@ -1,8 +1,8 @@
 import type { DatabaseConfig } from "../../src/config/mod.ts";
 import { systemClock } from "../../src/database/clock.ts";
-import { connect } from "../../src/database/connect.ts";
-import type { Connection } from "../../src/database/connection.ts";
-import type { Lender } from "../../src/database/lender.ts";
+import { connect } from "../../src/database/connection/connect.ts";
+import type { Connection } from "../../src/database/connection/connection.ts";
+import type { Lender } from "../../src/database/operation/lender.ts";
 import { Pool } from "../../src/database/pool/mod.ts";
 
 /** A lender without breaker and recovery, so that tests see what operations do by themselves. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { pathToFileURL } from "node:url";
 import { connect, migrateUp, readSchemaVersion } from "../../src/database/mod.ts";
-import { advisoryLockId } from "../../src/database/migration_table.ts";
+import { advisoryLockId } from "../../src/database/migration/migration_table.ts";
 import { eventually } from "../support/condition.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { startManager, untilState } from "./database_support.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Sql } from "../../src/database/mod.ts";
-import { runOperation, runStatement } from "../../src/database/operation.ts";
+import { runOperation, runStatement } from "../../src/database/operation/operation.ts";
 import { FaultProxy, onSql } from "../support/fault_proxy.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { poolLender, type TestLender } from "./database_lender.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { DatabaseError } from "../../src/database/mod.ts";
-import { runOperation } from "../../src/database/operation.ts";
-import { runTransaction } from "../../src/database/transaction.ts";
+import { runOperation } from "../../src/database/operation/operation.ts";
+import { runTransaction } from "../../src/database/operation/transaction.ts";
 import { eventually } from "../support/condition.ts";
 import { FaultProxy, type Moment, onSql } from "../support/fault_proxy.ts";
 import {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { BackgroundTask } from "../../../src/database/background_task.ts";
+import { BackgroundTask } from "../../../src/database/lane/background_task.ts";
 import { settle } from "./fake_clock.ts";
 
 function taskTest({ isNeeded }: { readonly isNeeded?: () => boolean } = {}) {

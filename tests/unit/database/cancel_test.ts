@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
-import { cancelRequest, requestCancel } from "../../../src/database/cancel.ts";
+import { cancelRequest, requestCancel } from "../../../src/database/connection/cancel.ts";
 import { DatabaseError } from "../../../src/database/errors.ts";
 
 const KEY = { pid: 0x01020304, secret: 0xfffefdfc };

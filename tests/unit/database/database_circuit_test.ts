@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { DatabaseConfig } from "../../../src/config/config.ts";
-import { createCircuit, isSuspicious } from "../../../src/database/database_circuit.ts";
+import { createCircuit, isSuspicious } from "../../../src/database/lane/database_circuit.ts";
 import { ERROR_CODES } from "../../../src/database/error_codes.ts";
 import { DatabaseError, type DatabaseErrorCode } from "../../../src/database/errors.ts";
 import type { PoolStats } from "../../../src/database/pool/mod.ts";

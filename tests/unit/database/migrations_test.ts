@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { pathToFileURL } from "node:url";
-import { readMigrations } from "../../../src/database/migration_files.ts";
-import { advisoryLockId } from "../../../src/database/migration_table.ts";
+import { readMigrations } from "../../../src/database/migration/migration_files.ts";
+import { advisoryLockId } from "../../../src/database/migration/migration_table.ts";
 
 async function withFiles(names: readonly string[], test: (directory: URL) => Promise<void>) {
   const path = await Deno.makeTempDir();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { CircuitBreaker } from "../../../src/database/circuit_breaker/mod.ts";
 import { DatabaseError } from "../../../src/database/errors.ts";
-import { Recovery } from "../../../src/database/recovery.ts";
+import { Recovery } from "../../../src/database/lane/recovery.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
 
 const refused = new DatabaseError("CONNECTION_REFUSED");

@@ -1,17 +1,17 @@
-import type { DatabaseConfig } from "../config/mod.ts";
-import type { Availability } from "./access_mode.ts";
+import type { DatabaseConfig } from "../../config/mod.ts";
+import type { Availability } from "../access_mode.ts";
 import { BackgroundTask } from "./background_task.ts";
-import type { CircuitBreaker, CircuitPermit, CircuitTransition } from "./circuit_breaker/mod.ts";
-import type { Clock } from "./clock.ts";
-import type { Connection, ServerRole } from "./connection.ts";
+import type { CircuitBreaker, CircuitPermit, CircuitTransition } from "../circuit_breaker/mod.ts";
+import type { Clock } from "../clock.ts";
+import type { Connection, ServerRole } from "../connection/connection.ts";
 import { ConnectionPool } from "./connection_pool.ts";
 import { createCircuit, isFailure, isSuspicious } from "./database_circuit.ts";
-import { classify, DatabaseError } from "./errors.ts";
-import type { Logger } from "./logger.ts";
+import { classify, DatabaseError } from "../errors.ts";
+import type { Logger } from "../logger.ts";
 import { askRole } from "./ping.ts";
-import type { CloseOptions, PoolStats } from "./pool/mod.ts";
+import type { CloseOptions, PoolStats } from "../pool/mod.ts";
 import { Recovery } from "./recovery.ts";
-import { accepts } from "./session.ts";
+import { accepts } from "../connection/session.ts";
 import { WriteWatch } from "./write_watch.ts";
 
 /** Settings of a {@linkcode Lane}. */

@@ -4,11 +4,11 @@ import {
   type HostAddress,
   passwordInFile,
   type TargetSessionAttrs,
-} from "../config/mod.ts";
-import { type Clock, systemClock } from "./clock.ts";
+} from "../../config/mod.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import type { Connection } from "./connection.ts";
-import { Deadline } from "./deadline.ts";
-import { classify, DatabaseError, type DatabaseErrorCode } from "./errors.ts";
+import { Deadline } from "../deadline.ts";
+import { classify, DatabaseError, type DatabaseErrorCode } from "../errors.ts";
 import { openSession, type SessionOptions } from "./session.ts";
 import { resolveHost } from "./socket.ts";
 

@@ -1,7 +1,7 @@
-import type { Clock } from "./clock.ts";
-import type { Connection } from "./connection.ts";
-import { Deadline } from "./deadline.ts";
-import { abortReason, DatabaseError } from "./errors.ts";
+import type { Clock } from "../clock.ts";
+import type { Connection } from "../connection/connection.ts";
+import { Deadline } from "../deadline.ts";
+import { abortReason, DatabaseError } from "../errors.ts";
 import type { Lend } from "./lender.ts";
 
 /** When an operation has to end. */

@@ -1,8 +1,8 @@
-import type { Clock } from "./clock.ts";
-import type { Connection, ServerRole } from "./connection.ts";
-import { Deadline } from "./deadline.ts";
-import { abortReason, classify, DatabaseError } from "./errors.ts";
-import type { PoolStats } from "./pool/mod.ts";
+import type { Clock } from "../clock.ts";
+import type { Connection, ServerRole } from "../connection/connection.ts";
+import { Deadline } from "../deadline.ts";
+import { abortReason, classify, DatabaseError } from "../errors.ts";
+import type { PoolStats } from "../pool/mod.ts";
 
 /** Settings of {@linkcode askRole}. */
 export interface AskOptions {

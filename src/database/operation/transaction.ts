@@ -1,8 +1,8 @@
 import { borrow } from "./borrow.ts";
-import type { Connection } from "./connection.ts";
-import { abortReason, DatabaseError, type DatabaseErrorCode } from "./errors.ts";
+import type { Connection } from "../connection/connection.ts";
+import { abortReason, DatabaseError, type DatabaseErrorCode } from "../errors.ts";
 import type { Lender } from "./lender.ts";
-import { retrySome } from "./retry.ts";
+import { retrySome } from "../retry.ts";
 import { GRACE_MS } from "./settle.ts";
 import { TimeLimit } from "./time_limit.ts";
 import { beginStatement, type TransactionOptions } from "./transaction_options.ts";

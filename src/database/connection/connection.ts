@@ -2,10 +2,10 @@ import type net from "node:net";
 import { Duplex, type DuplexOptions } from "node:stream";
 import type postgres from "postgres";
 import { type BackendKey, requestCancel } from "./cancel.ts";
-import { abortable, Deadline } from "./deadline.ts";
+import { abortable, Deadline } from "../deadline.ts";
 import { type ClientOptions, createClient, restrict, type Sql } from "./driver.ts";
-import { classify, DatabaseError, isDatabaseFailure } from "./errors.ts";
-import type { Resource } from "./pool/mod.ts";
+import { classify, DatabaseError, isDatabaseFailure } from "../errors.ts";
+import type { Resource } from "../pool/mod.ts";
 
 /** PostgreSQL's message that ends a session. */
 const TERMINATE = new Uint8Array(["X".charCodeAt(0), 0, 0, 0, 4]);

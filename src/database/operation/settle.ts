@@ -1,6 +1,6 @@
-import type { Connection } from "./connection.ts";
-import { abortable, Deadline } from "./deadline.ts";
-import { DatabaseError } from "./errors.ts";
+import type { Connection } from "../connection/connection.ts";
+import { abortable, Deadline } from "../deadline.ts";
+import { DatabaseError } from "../errors.ts";
 import type { Gate } from "./gate.ts";
 
 /** Time for a statement to end after a deadline, before its connection is destroyed. */

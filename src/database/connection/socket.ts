@@ -1,8 +1,8 @@
 import { lookup } from "node:dns/promises";
 import net from "node:net";
-import type { HostAddress } from "../config/mod.ts";
-import { abortable } from "./deadline.ts";
-import { abortReason, classify } from "./errors.ts";
+import type { HostAddress } from "../../config/mod.ts";
+import { abortable } from "../deadline.ts";
+import { abortReason, classify } from "../errors.ts";
 
 /** Settings of {@linkcode connectSocket}. */
 export interface SocketOptions {

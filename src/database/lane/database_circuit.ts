@@ -1,8 +1,8 @@
-import type { DatabaseConfig } from "../config/mod.ts";
-import { CircuitBreaker } from "./circuit_breaker/mod.ts";
-import type { Clock } from "./clock.ts";
-import { DatabaseError, type DatabaseErrorCode } from "./errors.ts";
-import type { PoolStats } from "./pool/mod.ts";
+import type { DatabaseConfig } from "../../config/mod.ts";
+import { CircuitBreaker } from "../circuit_breaker/mod.ts";
+import type { Clock } from "../clock.ts";
+import { DatabaseError, type DatabaseErrorCode } from "../errors.ts";
+import type { PoolStats } from "../pool/mod.ts";
 
 /** The caller's, the pool's or another circuit's affair: they say nothing about this database. */
 const IGNORED: ReadonlySet<DatabaseErrorCode> = new Set([

@@ -1,7 +1,7 @@
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../connection/connection.ts";
 import { borrow, type Work } from "./borrow.ts";
-import type { Parameter } from "./driver.ts";
-import { DatabaseError, type DatabaseErrorCode } from "./errors.ts";
+import type { Parameter } from "../connection/driver.ts";
+import { DatabaseError, type DatabaseErrorCode } from "../errors.ts";
 import type { Lender } from "./lender.ts";
 import { TimeLimit, type TimeLimitOptions } from "./time_limit.ts";
 

@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
-import type { Sql } from "./driver.ts";
-import { classify, DatabaseError } from "./errors.ts";
+import type { Sql } from "../connection/driver.ts";
+import { classify, DatabaseError } from "../errors.ts";
 
 const TABLE = "schema_migrations";
 /** golang-migrate's `advisoryLockIDSalt`. */

@@ -1,8 +1,8 @@
 import type net from "node:net";
 import tls from "node:tls";
-import type { DatabaseConfig, HostAddress, TargetSessionAttrs } from "../config/mod.ts";
+import type { DatabaseConfig, HostAddress, TargetSessionAttrs } from "../../config/mod.ts";
 import { Connection, type ConnectionOptions, type ServerRole } from "./connection.ts";
-import { abortReason, classify, DatabaseError } from "./errors.ts";
+import { abortReason, classify, DatabaseError } from "../errors.ts";
 import { connectSocket, isSocketDirectory } from "./socket.ts";
 import { upgradeToTls } from "./tls.ts";
 

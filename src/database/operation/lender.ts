@@ -1,5 +1,5 @@
-import type { Clock } from "./clock.ts";
-import type { Connection } from "./connection.ts";
+import type { Clock } from "../clock.ts";
+import type { Connection } from "../connection/connection.ts";
 
 /**
  * Acquires a connection, lets `use` have it, and releases it when `use` has

@@ -1,6 +1,6 @@
 import type net from "node:net";
-import { abortable } from "./deadline.ts";
-import { classify } from "./errors.ts";
+import { abortable } from "../deadline.ts";
+import { classify } from "../errors.ts";
 
 /** What PostgreSQL gives a session at its start, to prove who may cancel its statements. */
 export interface BackendKey {

@@ -1,4 +1,4 @@
-import { DatabaseError } from "./errors.ts";
+import { DatabaseError } from "../errors.ts";
 
 /** Settings of a {@linkcode BackgroundTask}. */
 export interface BackgroundTaskOptions {

@@ -1,5 +1,5 @@
 import { readdir, readFile } from "node:fs/promises";
-import { DatabaseError } from "./errors.ts";
+import { DatabaseError } from "../errors.ts";
 
 /** One file that takes the schema from the version before it to its own. */
 export interface Migration {

@@ -1,7 +1,7 @@
-import type { Connection } from "./connection.ts";
-import { abortable } from "./deadline.ts";
-import type { Sql } from "./driver.ts";
-import { abortReason, DatabaseError } from "./errors.ts";
+import type { Connection } from "../connection/connection.ts";
+import { abortable } from "../deadline.ts";
+import type { Sql } from "../connection/driver.ts";
+import { abortReason, DatabaseError } from "../errors.ts";
 import { Gate } from "./gate.ts";
 import { settle } from "./settle.ts";
 

@@ -1,5 +1,5 @@
-import type { Sql } from "./driver.ts";
-import { DatabaseError } from "./errors.ts";
+import type { Sql } from "../connection/driver.ts";
+import { DatabaseError } from "../errors.ts";
 import { Gate } from "./gate.ts";
 
 /** Runs the statements of a transaction, until its function settles. */

@@ -1,4 +1,4 @@
-import { DatabaseError } from "./errors.ts";
+import { DatabaseError } from "../errors.ts";
 import type { TimeLimitOptions } from "./time_limit.ts";
 
 const ISOLATION_LEVELS = ["read committed", "repeatable read", "serializable"] as const;

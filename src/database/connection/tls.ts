@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
 import net from "node:net";
 import tls from "node:tls";
-import type { DatabaseTlsConfig } from "../config/mod.ts";
-import { DatabaseError } from "./errors.ts";
+import type { DatabaseTlsConfig } from "../../config/mod.ts";
+import { DatabaseError } from "../errors.ts";
 import { untilEvent } from "./socket.ts";
 
 /** PostgreSQL's SSLRequest message: its length (8) and the code 1234.5679. */

@@ -1,8 +1,8 @@
-import type { DatabaseConfig } from "../config/mod.ts";
-import { connect } from "./connect.ts";
-import type { Sql } from "./driver.ts";
-import { abortReason, classify, DatabaseError } from "./errors.ts";
-import { type Logger, silentLogger } from "./logger.ts";
+import type { DatabaseConfig } from "../../config/mod.ts";
+import { connect } from "../connection/connect.ts";
+import type { Sql } from "../connection/driver.ts";
+import { abortReason, classify, DatabaseError } from "../errors.ts";
+import { type Logger, silentLogger } from "../logger.ts";
 import { type Migration, readMigrations } from "./migration_files.ts";
 import { MigrationTable, type SchemaVersion } from "./migration_table.ts";
 
@@ -12,7 +12,7 @@ export type { SchemaVersion } from "./migration_table.ts";
 const LOCK_TIMEOUT_MS = 15_000;
 
 /** Where this service's migrations are. */
-const OWN_MIGRATIONS = new URL("../../migrations/", import.meta.url);
+const OWN_MIGRATIONS = new URL("../../../migrations/", import.meta.url);
 
 /** Settings of {@linkcode migrateUp} and {@linkcode readSchemaVersion}. */
 export interface MigrationOptions {

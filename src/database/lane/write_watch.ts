@@ -1,11 +1,11 @@
-import type { DatabaseConfig } from "../config/mod.ts";
+import type { DatabaseConfig } from "../../config/mod.ts";
 import { BackgroundTask } from "./background_task.ts";
-import type { Clock } from "./clock.ts";
-import { connect } from "./connect.ts";
-import type { ServerRole } from "./connection.ts";
-import { abortable, Deadline } from "./deadline.ts";
-import { DatabaseError } from "./errors.ts";
-import { retry } from "./retry.ts";
+import type { Clock } from "../clock.ts";
+import { connect } from "../connection/connect.ts";
+import type { ServerRole } from "../connection/connection.ts";
+import { abortable, Deadline } from "../deadline.ts";
+import { DatabaseError } from "../errors.ts";
+import { retry } from "../retry.ts";
 
 /** Settings of a {@linkcode WriteWatch}. */
 export interface WriteWatchOptions {

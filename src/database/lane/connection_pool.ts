@@ -1,11 +1,11 @@
-import type { DatabaseConfig } from "../config/mod.ts";
-import type { Clock } from "./clock.ts";
-import { connect } from "./connect.ts";
-import type { Connection } from "./connection.ts";
-import { abortable } from "./deadline.ts";
-import type { DatabaseError } from "./errors.ts";
-import type { Logger } from "./logger.ts";
-import { type AcquireOptions, type CloseOptions, Pool, type PoolStats } from "./pool/mod.ts";
+import type { DatabaseConfig } from "../../config/mod.ts";
+import type { Clock } from "../clock.ts";
+import { connect } from "../connection/connect.ts";
+import type { Connection } from "../connection/connection.ts";
+import { abortable } from "../deadline.ts";
+import type { DatabaseError } from "../errors.ts";
+import type { Logger } from "../logger.ts";
+import { type AcquireOptions, type CloseOptions, Pool, type PoolStats } from "../pool/mod.ts";
 
 /** What a {@linkcode ConnectionPool} needs beside the configuration. */
 export interface ConnectionPoolOptions {

@@ -1,5 +1,5 @@
-import { intercept, type Sql } from "./driver.ts";
-import { abortReason, type DatabaseError } from "./errors.ts";
+import { intercept, type Sql } from "../connection/driver.ts";
+import { abortReason, type DatabaseError } from "../errors.ts";
 
 /** Settings of a {@linkcode Gate}. */
 export interface GateOptions {

@@ -1,8 +1,8 @@
 import { BackgroundTask } from "./background_task.ts";
-import type { CircuitBreaker, CircuitPermit } from "./circuit_breaker/mod.ts";
-import type { Clock } from "./clock.ts";
-import { sleep } from "./deadline.ts";
-import { classify, type DatabaseError } from "./errors.ts";
+import type { CircuitBreaker, CircuitPermit } from "../circuit_breaker/mod.ts";
+import type { Clock } from "../clock.ts";
+import { sleep } from "../deadline.ts";
+import { classify, type DatabaseError } from "../errors.ts";
 
 /** Settings of a {@linkcode Recovery}. */
 export interface RecoveryOptions {
