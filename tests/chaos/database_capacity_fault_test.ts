@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import postgres from "postgres";
+import { ServiceStatus } from "../../gen/treasury/v1/health_pb.ts";
+import { eventually } from "../support/condition.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { DatabaseUnderLoad } from "./database/database_under_load.ts";
+import { testFault } from "./database/fault.ts";
+
+const DURABLE = { synchronous_commit: "on" };
+
+testFault({
+  name: "the disk is full: writes fail, reads go on, and it is no outage",
+  // A machine that is merely busy must not look like one either.
+  config: { connectTimeoutMs: 30_000, pingTimeoutMs: 30_000, acquireTimeoutMs: 30_000 },
+  timeoutMs: 30_000,
+  async begin({ server, load }) {
+    await server.admin(`
+      create function disk_full() returns trigger language plpgsql as $$
+        begin raise exception 'could not extend file' using errcode = 'disk_full'; end $$;
+      create trigger disk_full before insert on ledger execute function disk_full()`);
+    await load.transfers.more("failed", 20);
+    assert.deepEqual([...await load.database.query`select 1 as one`], [{ one: 1 }]);
+    assert.equal(load.database.circuit.state, "closed");
+  },
+  end: async ({ server }) => void await server.admin("drop function disk_full cascade"),
+});
+
+/** Sessions of somebody else, who takes every slot that the server has to give. */
+class Occupation implements AsyncDisposable {
+  readonly #sessions: postgres.Sql[] = [];
+
+  /** Opens sessions until the server has no slot left. */
+  async fill({ database }: TestPostgres): Promise<void> {
+    for (;;) {
+      const session = postgres({
+        ...database,
+        max: 1,
+        connection: { application_name: "others" },
+      });
+      this.#sessions.push(session);
+      try {
+        await session`select 1`;
+      } catch (error) {
+        if ((error as { code?: string }).code === "53300") return;
+        throw error;
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#sessions.map((session) => session.end({ timeout: 5 })));
+  }
+}
+
+Deno.test("under load: others take every connection slot of the server", async () => {
+  await using server = await startPostgres({ settings: { ...DURABLE, max_connections: "15" } });
+  await using load = await DatabaseUnderLoad.start(server);
+  {
+    await using others = new Occupation();
+    await eventually(async () => {
+      await server.admin(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1",
+        [load.database.config.applicationName],
+      );
+      await others.fill(server);
+      return load.database.poolStats().open === load.database.poolStats().connecting;
+    }, { what: "the pool has no connection left" });
+    await load.untilHealth(ServiceStatus.UNHEALTHY, ["TOO_MANY_CONNECTIONS"]);
+    await load.transfers.more("failed", 20);
+  }
+  await load.untilRecovered();
+  await load.finish(server);
+});
+
+Deno.test("under load: slow queries take the whole pool, and that is not called an outage", async () => {
+  await using server = await startPostgres({ settings: DURABLE });
+  const config = { acquireTimeoutMs: 300, pingTimeoutMs: 2_000 };
+  await using load = await DatabaseUnderLoad.start(server, { config });
+  const { database } = load;
+  const states: string[] = [];
+  const unsubscribe = database.onStateChange(({ state }) => void states.push(state));
+  const { transitionCount } = database.circuit.snapshot();
+
+  const stop = new AbortController();
+  const slow = Array.from({ length: 2 * database.config.maxConnections }, async () => {
+    while (!stop.signal.aborted) {
+      await database.query({ signal: stop.signal })`select pg_sleep(600)`.catch((error) => {
+        assert.match(error.code, /^(ABORTED|ACQUIRE_TIMEOUT)$/);
+      });
+    }
+  });
+  const health = await load.untilHealth(ServiceStatus.DEGRADED, ["ACQUIRE_TIMEOUT"]);
+  assert.match(health.message, /pool exhausted/);
+  assert.equal(health.config?.poolInfo?.activeConnections, database.config.maxConnections);
+  await load.transfers.more("failed", 20);
+  await load.untilHealth(ServiceStatus.DEGRADED, ["ACQUIRE_TIMEOUT"]);
+
+  stop.abort();
+  await Promise.all(slow);
+  await load.untilRecovered();
+  unsubscribe();
+  assert.deepEqual(states, [], "the database was never given up");
+  assert.equal(database.circuit.snapshot().transitionCount, transitionCount);
+  await load.finish(server);
+});
