@@ -1,7 +1,7 @@
 import { ServiceStatus } from "../../gen/treasury/v1/health_pb.ts";
 import { eventually } from "../support/condition.ts";
 import { startPostgres } from "../support/postgres.ts";
-import { terminateSessions } from "../integration/database_support.ts";
+import { terminateSessions } from "../support/database_support.ts";
 import { DatabaseUnderLoad } from "./database/database_under_load.ts";
 import { type Scene, testFault } from "./database/fault.ts";
 

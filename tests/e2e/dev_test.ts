@@ -5,7 +5,7 @@ import { listProcesses } from "../../dev/postgres/processes.ts";
 import { exists } from "../../dev/files.ts";
 import { eventually } from "../support/condition.ts";
 import { startPostgres } from "../support/postgres.ts";
-import { DevProject } from "./dev_project.ts";
+import { DevProject } from "../support/dev_project.ts";
 
 Deno.test("dev brings up the service with a database and says where everything is", async () => {
   await using project = await DevProject.make();

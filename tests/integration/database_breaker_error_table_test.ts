@@ -4,7 +4,7 @@ import { Secret } from "../../src/config/mod.ts";
 import { eventually } from "../support/condition.ts";
 import { FaultProxy } from "../support/fault_proxy.ts";
 import { startPostgres } from "../support/postgres.ts";
-import { startManager, untilRunning, untilState } from "./database_support.ts";
+import { startManager, untilRunning, untilState } from "../support/database_support.ts";
 
 // Specification 001, "Error Handling": one test for each row of its table.
 

@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { eventually } from "../support/condition.ts";
 import { FaultProxy } from "../support/fault_proxy.ts";
 import { startPostgres } from "../support/postgres.ts";
-import { startManager, untilRunning, untilState, watchUnhandled } from "./database_support.ts";
+import {
+  startManager,
+  untilRunning,
+  untilState,
+  watchUnhandled,
+} from "../support/database_support.ts";
 
 /** So long that no probe comes in between unless a test waits for it. */
 const NO_PROBES = { retryInitialDelayMs: 3_600_000, retryMaxDelayMs: 3_600_000 };

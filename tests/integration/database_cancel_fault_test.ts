@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { runOperation } from "../../src/database/operation/operation.ts";
 import { FaultProxy } from "../support/fault_proxy.ts";
 import { startPostgres } from "../support/postgres.ts";
-import { poolLender, type TestLender } from "./database_lender.ts";
-import { terminateSessions, untilRunning, watchUnhandled } from "./database_support.ts";
+import { poolLender, type TestLender } from "../support/database_lender.ts";
+import { terminateSessions, untilRunning, watchUnhandled } from "../support/database_support.ts";
 
 /** Runs a statement that ends only by the abort, and returns what the operation failed with. */
 async function abortSleep(

@@ -3,9 +3,9 @@ import { connect } from "../../src/database/connection/connect.ts";
 import { runOperation, runStatement } from "../../src/database/operation/operation.ts";
 import { FaultProxy } from "../support/fault_proxy.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { certificate, DebianServer, whyNoDebianServer } from "./database_debian_server.ts";
-import { connectionLender, poolLender, type TestLender } from "./database_lender.ts";
-import { untilRunning } from "./database_support.ts";
+import { certificate, DebianServer, whyNoDebianServer } from "../support/database_debian_server.ts";
+import { connectionLender, poolLender, type TestLender } from "../support/database_lender.ts";
+import { untilRunning } from "../support/database_support.ts";
 
 /** Statements of the service's user that the server runs at the moment. */
 async function running(server: TestPostgres): Promise<number> {

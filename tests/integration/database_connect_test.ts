@@ -3,8 +3,8 @@ import { inspect } from "node:util";
 import { type DatabaseConfig, Secret } from "../../src/config/mod.ts";
 import { connect, DatabaseError } from "../../src/database/mod.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { DebianServer, whyNoDebianServer } from "./database_debian_server.ts";
-import { fakeServer, untilNoSessions, watchUnhandled } from "./database_support.ts";
+import { DebianServer, whyNoDebianServer } from "../support/database_debian_server.ts";
+import { fakeServer, untilNoSessions, watchUnhandled } from "../support/database_support.ts";
 
 const noDebian = await whyNoDebianServer();
 const skipReason = noDebian === undefined ? "" : ` (skipped: ${noDebian})`;

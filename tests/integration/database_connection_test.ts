@@ -8,7 +8,7 @@ import {
   untilNoSessions,
   untilRunning,
   watchUnhandled,
-} from "./database_support.ts";
+} from "../support/database_support.ts";
 
 Deno.test("an idle connection notices that its backend was terminated", async () => {
   await using server = await startPostgres();

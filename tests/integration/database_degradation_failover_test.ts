@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import type { DatabaseManager } from "../../src/database/mod.ts";
 import { eventually } from "../support/condition.ts";
 import { type ReplicationPair, startReplicationPair } from "../support/replication.ts";
-import { startManager, type TestManager, untilState, watchUnhandled } from "./database_support.ts";
+import {
+  startManager,
+  type TestManager,
+  untilState,
+  watchUnhandled,
+} from "../support/database_support.ts";
 
 async function untilMode(database: DatabaseManager, mode: DatabaseManager["accessMode"]) {
   await eventually(() => database.accessMode === mode, { what: `the access mode is ${mode}` });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { DatabaseManager } from "../../src/database/mod.ts";
 import { eventually } from "../support/condition.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { startManager } from "./database_support.ts";
+import { startManager } from "../support/database_support.ts";
 
 async function untilMode(database: DatabaseManager, mode: DatabaseManager["accessMode"]) {
   await eventually(() => database.accessMode === mode, { what: `the access mode is ${mode}` });

@@ -9,7 +9,7 @@ import {
   untilRunning,
   untilState,
   watchUnhandled,
-} from "./database_support.ts";
+} from "../support/database_support.ts";
 
 async function assertClosed(database: DatabaseManager): Promise<void> {
   assert.equal(database.state, "closed");

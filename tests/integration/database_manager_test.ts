@@ -3,7 +3,12 @@ import { inspect } from "node:util";
 import { DatabaseError } from "../../src/database/mod.ts";
 import { eventually } from "../support/condition.ts";
 import { startPostgres } from "../support/postgres.ts";
-import { startManager, untilNoSessions, untilRunning, untilState } from "./database_support.ts";
+import {
+  startManager,
+  untilNoSessions,
+  untilRunning,
+  untilState,
+} from "../support/database_support.ts";
 
 Deno.test("a manager connects in the background, and says so", async () => {
   await using server = await startPostgres();

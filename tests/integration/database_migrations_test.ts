@@ -4,7 +4,7 @@ import { connect, migrateUp, readSchemaVersion } from "../../src/database/mod.ts
 import { advisoryLockId } from "../../src/database/migration/migration_table.ts";
 import { eventually } from "../support/condition.ts";
 import { startPostgres } from "../support/postgres.ts";
-import { startManager, untilState } from "./database_support.ts";
+import { startManager, untilState } from "../support/database_support.ts";
 
 /** A folder of migrations that is gone afterwards. */
 async function migrationFolder(

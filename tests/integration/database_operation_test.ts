@@ -3,8 +3,8 @@ import type { Sql } from "../../src/database/mod.ts";
 import { runOperation, runStatement } from "../../src/database/operation/operation.ts";
 import { FaultProxy, onSql } from "../support/fault_proxy.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { poolLender, type TestLender } from "./database_lender.ts";
-import { terminateSessions, watchUnhandled } from "./database_support.ts";
+import { poolLender, type TestLender } from "../support/database_lender.ts";
+import { terminateSessions, watchUnhandled } from "../support/database_support.ts";
 
 async function count(server: TestPostgres, table: string): Promise<number> {
   const [row] = await server.admin<{ count: number }>(`select count(*)::int from ${table}`);

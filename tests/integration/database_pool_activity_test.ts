@@ -4,7 +4,7 @@ import { connect, type Connection, DatabaseError } from "../../src/database/mod.
 import { Pool, type PoolOptions } from "../../src/database/pool/mod.ts";
 import { eventually } from "../support/condition.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { terminateSessions, untilNoSessions, watchUnhandled } from "./database_support.ts";
+import { terminateSessions, untilNoSessions, watchUnhandled } from "../support/database_support.ts";
 
 const MAX_OPEN = 6;
 

@@ -11,7 +11,7 @@ import {
   untilRunning,
   untilState,
   watchUnhandled,
-} from "./database_support.ts";
+} from "../support/database_support.ts";
 
 Deno.test("a manager that starts before its server connects when the server comes", async () => {
   await using server = await startPostgres();

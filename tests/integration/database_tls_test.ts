@@ -3,7 +3,7 @@ import { type DatabaseConfig, type DatabaseTlsConfig, Secret } from "../../src/c
 import { connect, type Connection, DatabaseError } from "../../src/database/mod.ts";
 import { eventually } from "../support/condition.ts";
 import { startPostgres } from "../support/postgres.ts";
-import { certificate, DebianServer, whyNoDebianServer } from "./database_debian_server.ts";
+import { certificate, DebianServer, whyNoDebianServer } from "../support/database_debian_server.ts";
 
 const PASSWORD = "tls-test-password";
 /** Roles by what pg_hba.conf allows them, and the one that logs in with its certificate. */

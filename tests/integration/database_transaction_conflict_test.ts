@@ -4,7 +4,7 @@ import { runTransaction } from "../../src/database/operation/transaction.ts";
 import type { TransactionOptions } from "../../src/database/operation/transaction_options.ts";
 import type { Transaction } from "../../src/database/operation/transaction_scope.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { poolLender, type TestLender } from "./database_lender.ts";
+import { poolLender, type TestLender } from "../support/database_lender.ts";
 
 /** A server with two accounts of balance 0. */
 async function setUp(): Promise<AsyncDisposable & { server: TestPostgres; lender: TestLender }> {

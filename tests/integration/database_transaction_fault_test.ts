@@ -13,13 +13,13 @@ import {
   writeTransfer,
 } from "../support/ledger.ts";
 import { startPostgres } from "../support/postgres.ts";
-import { poolLender, type TestLender } from "./database_lender.ts";
+import { poolLender, type TestLender } from "../support/database_lender.ts";
 import {
   terminateSessions,
   untilNoSessions,
   untilRunning,
   watchUnhandled,
-} from "./database_support.ts";
+} from "../support/database_support.ts";
 
 const STATEMENTS = 5;
 /** The driver once forgot a statement in one of 70 kills. */

@@ -3,8 +3,8 @@ import { runTransaction } from "../../src/database/operation/transaction.ts";
 import type { Transaction } from "../../src/database/operation/transaction_scope.ts";
 import { runOperation } from "../../src/database/operation/operation.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { poolLender, type TestLender } from "./database_lender.ts";
-import { untilRunning } from "./database_support.ts";
+import { poolLender, type TestLender } from "../support/database_lender.ts";
+import { untilRunning } from "../support/database_support.ts";
 
 /** A server with an empty table `entry`, and a lender of one connection. */
 async function setUp(): Promise<AsyncDisposable & { server: TestPostgres; lender: TestLender }> {

@@ -14,7 +14,12 @@ import { findFreePort } from "../../dev/postgres/free_port.ts";
 import type { GrpcDependencyConfig } from "../../src/config/config.ts";
 import { GrpcChecker } from "../../src/health/grpc_checker.ts";
 import { eventually } from "../support/condition.ts";
-import { healthRoutes, startGrpcJsPeer, startHttp2Peer, startTcpPeer } from "./health_peers.ts";
+import {
+  healthRoutes,
+  startGrpcJsPeer,
+  startHttp2Peer,
+  startTcpPeer,
+} from "../support/health_peers.ts";
 
 /** Long enough for every peer that answers. */
 const PATIENT_MS = 30_000;
@@ -298,4 +303,4 @@ Deno.test("GrpcChecker: survives a peer process that is killed twenty times", as
   }
 });
 
-const PEER_PROCESS = new URL("./health_peer_process.ts", import.meta.url).pathname;
+const PEER_PROCESS = new URL("../support/health_peer_process.ts", import.meta.url).pathname;

@@ -25,7 +25,7 @@ import {
 import { eventually } from "../support/condition.ts";
 import { assertHealthContract } from "../support/health_contract.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { healthRoutes, startHttp2Peer } from "./health_peers.ts";
+import { healthRoutes, startHttp2Peer } from "../support/health_peers.ts";
 
 const { HEALTHY, DEGRADED, UNHEALTHY } = ServiceStatus;
 

@@ -5,7 +5,7 @@ import type { DatabaseManager } from "../../src/database/mod.ts";
 import { eventually } from "../support/condition.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { startServer, type TestServer } from "../support/server.ts";
-import { startManager, untilRunning, untilState } from "./database_support.ts";
+import { startManager, untilRunning, untilState } from "../support/database_support.ts";
 
 /** Names an account whose opening takes a minute. */
 const SLOW = "slow";

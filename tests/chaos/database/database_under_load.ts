@@ -9,7 +9,7 @@ import {
   untilNoSessions,
   untilState,
   watchUnhandled,
-} from "../../integration/database_support.ts";
+} from "../../support/database_support.ts";
 import { eventually } from "../../support/condition.ts";
 import {
   assertLedger,

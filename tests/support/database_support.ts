@@ -1,7 +1,7 @@
 import { DatabaseManager, type DatabaseManagerOptions } from "../../src/database/mod.ts";
 import type { DatabaseConfig } from "../../src/config/mod.ts";
-import { eventually } from "../support/condition.ts";
-import type { TestPostgres } from "../support/postgres.ts";
+import { eventually } from "./condition.ts";
+import type { TestPostgres } from "./postgres.ts";
 
 /** A manager under test, and the events that it has logged. */
 export interface TestManager extends AsyncDisposable {

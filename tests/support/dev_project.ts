@@ -1,8 +1,8 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findFreePort } from "../../dev/postgres/free_port.ts";
-import { eventually } from "../support/condition.ts";
-import { TestDirectory } from "../support/postgres_directory.ts";
+import { eventually } from "./condition.ts";
+import { TestDirectory } from "./postgres_directory.ts";
 
 /**
  * A service that shuts down as the real one does, and tells what the real one keeps to itself:

@@ -4,12 +4,12 @@ import { type Account, runAs, serverAccount } from "../../dev/postgres/account.t
 import { findFreePort } from "../../dev/postgres/free_port.ts";
 import type { DatabaseConfig } from "../../src/config/mod.ts";
 import { connect } from "../../src/database/mod.ts";
-import { eventually } from "../support/condition.ts";
-import { TestDirectory } from "../support/postgres_directory.ts";
+import { eventually } from "./condition.ts";
+import { TestDirectory } from "./postgres_directory.ts";
 
 /** Debian's package; the embedded PostgreSQL has no TLS. */
 const PROGRAMS = "/usr/lib/postgresql/15/bin";
-const CERTIFICATES = fileURLToPath(new URL("../support/tls/", import.meta.url));
+const CERTIFICATES = fileURLToPath(new URL("./tls/", import.meta.url));
 
 /** Why tests with Debian's PostgreSQL cannot run here; undefined when they can. */
 export async function whyNoDebianServer(): Promise<string | undefined> {
