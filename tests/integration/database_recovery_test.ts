@@ -148,7 +148,8 @@ Deno.test("load across restarts leaks no connection and leaves nothing unhandled
   const client = async () => {
     while (!isOver) {
       try {
-        await test.database.query`select pg_sleep(0.002)`;
+        // Limited as every call of a service should be: a lost statement ends, and the run with it.
+        await test.database.query({ timeoutMs: 20_000 })`select pg_sleep(0.002)`;
         succeeded++;
       } catch (error) {
         codes.add((error as DatabaseError).code);
