@@ -11,6 +11,7 @@ import {
 } from "../../gen/treasury/v1/health_pb.ts";
 import { systemWallClock, type WallClock } from "./clock.ts";
 import { follow } from "./follow.ts";
+import type { HealthHistory } from "./history.ts";
 import { type HealthRegistry, UnknownDependencyError } from "./registry.ts";
 import { type HealthReport, sameStory } from "./report.ts";
 import { endOfStream } from "./stream_end.ts";
@@ -18,6 +19,8 @@ import { endOfStream } from "./stream_end.ts";
 /** Settings of {@linkcode createHealthService}. */
 export interface HealthServiceOptions {
   readonly registry: HealthRegistry;
+  /** Told to watchers; without it they hear of no events. */
+  readonly history?: HealthHistory | undefined;
   /** Version of the service. */
   readonly version: string;
   readonly startedAt: Date;
@@ -72,7 +75,10 @@ export function createHealthService(options: HealthServiceOptions): ServiceImpl<
         clock,
       });
       for await (const { reason, value } of followed) {
-        yield { reason: REASONS[reason], health: answer(value) };
+        const recentEvents = reason === "heartbeat"
+          ? []
+          : options.history?.events(dependency) ?? [];
+        yield { reason: REASONS[reason], health: answer(value), recentEvents: [...recentEvents] };
       }
       throw endOfStream(context.signal, options.shutdownSignal);
     },

@@ -16,6 +16,7 @@ export { systemWallClock, type WallClock } from "./clock.ts";
 export { GrpcChecker, type GrpcCheckerOptions } from "./grpc_checker.ts";
 export { createGrpcHealthService, type GrpcHealthServiceOptions } from "./grpc_health_service.ts";
 export { createHealthService, type HealthServiceOptions } from "./health_service.ts";
+export { HealthHistory, type HealthHistoryOptions } from "./history.ts";
 export {
   type DatabaseProbe,
   PostgreSQLChecker,

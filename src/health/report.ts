@@ -36,9 +36,17 @@ export function sameStory(a: HealthReport | undefined, b: HealthReport | undefin
 
 function story(report: HealthReport | undefined): string {
   if (report === undefined) return "";
-  const dependencies = report.dependencies.map((dependency) => {
-    const { name, status, message, errorCode, accessMode, circuitState } = dependency;
-    return [name, status, message, errorCode, accessMode, circuitState];
-  });
+  const dependencies = report.dependencies.map((one) => [one.name, storyOf(one)]);
   return JSON.stringify([report.status, report.message, dependencies]);
+}
+
+/** What about a dependency, or the service, is news when it differs. */
+export type Story =
+  & Pick<DependencyHealth, "status" | "message">
+  & Partial<Pick<DependencyHealth, "errorCode" | "accessMode" | "circuitState">>;
+
+/** Equal for equal stories. */
+export function storyOf(told: Story): string {
+  const { status, message, errorCode, accessMode, circuitState } = told;
+  return JSON.stringify([status, message, errorCode, accessMode, circuitState]);
 }

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file treasury/v1/health.proto.
  */
 export const file_treasury_v1_health: GenFile = /*@__PURE__*/
-  fileDesc("Chh0cmVhc3VyeS92MS9oZWFsdGgucHJvdG8SC3RyZWFzdXJ5LnYxIlEKEEdldEhlYWx0aFJlcXVlc3QSEgoKZGVwZW5kZW5jeRgBIAEoCRIpCglmcmVzaG5lc3MYAiABKA4yFi50cmVhc3VyeS52MS5GcmVzaG5lc3Mi3QEKEUdldEhlYWx0aFJlc3BvbnNlEioKBnN0YXR1cxgBIAEoDjIaLnRyZWFzdXJ5LnYxLlNlcnZpY2VTdGF0dXMSDwoHbWVzc2FnZRgCIAEoCRIzCgxkZXBlbmRlbmNpZXMYAyADKAsyHS50cmVhc3VyeS52MS5EZXBlbmRlbmN5SGVhbHRoEhIKCmNoZWNrZWRfYXQYBCABKAkSGQoRY2hlY2tfZHVyYXRpb25fbXMYBSABKAUSDwoHdmVyc2lvbhgGIAEoCRIWCg51cHRpbWVfc2Vjb25kcxgHIAEoBSIoChJXYXRjaEhlYWx0aFJlcXVlc3QSEgoKZGVwZW5kZW5jeRgBIAEoCSLIAQoTV2F0Y2hIZWFsdGhSZXNwb25zZRI3CgZyZWFzb24YASABKA4yJy50cmVhc3VyeS52MS5XYXRjaEhlYWx0aFJlc3BvbnNlLlJlYXNvbhIuCgZoZWFsdGgYAiABKAsyHi50cmVhc3VyeS52MS5HZXRIZWFsdGhSZXNwb25zZSJICgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASCwoHSU5JVElBTBABEgoKBkNIQU5HRRACEg0KCUhFQVJUQkVBVBADIswDChBEZXBlbmRlbmN5SGVhbHRoEgwKBG5hbWUYASABKAkSKQoEdHlwZRgCIAEoDjIbLnRyZWFzdXJ5LnYxLkRlcGVuZGVuY3lUeXBlEioKBnN0YXR1cxgDIAEoDjIaLnRyZWFzdXJ5LnYxLlNlcnZpY2VTdGF0dXMSEwoLaXNfY3JpdGljYWwYBCABKAgSDwoHbWVzc2FnZRgFIAEoCRItCgZjb25maWcYBiABKAsyHS50cmVhc3VyeS52MS5EZXBlbmRlbmN5Q29uZmlnEhIKCmxhc3RfY2hlY2sYByABKAkSGAoQcmVzcG9uc2VfdGltZV9tcxgIIAEoBRISCgVlcnJvchgJIAEoCUgAiAEBEhcKCmVycm9yX2NvZGUYCiABKAlIAYgBARIxCgthY2Nlc3NfbW9kZRgLIAEoDjIXLnRyZWFzdXJ5LnYxLkFjY2Vzc01vZGVIAogBARI1Cg1jaXJjdWl0X3N0YXRlGAwgASgOMhkudHJlYXN1cnkudjEuQ2lyY3VpdFN0YXRlSAOIAQFCCAoGX2Vycm9yQg0KC19lcnJvcl9jb2RlQg4KDF9hY2Nlc3NfbW9kZUIQCg5fY2lyY3VpdF9zdGF0ZSLQAQoQRGVwZW5kZW5jeUNvbmZpZxIQCghob3N0bmFtZRgBIAEoCRIMCgRwb3J0GAIgASgFEhAKCHByb3RvY29sGAMgASgJEhoKDWRhdGFiYXNlX25hbWUYBCABKAlIAIgBARIYCgtzY2hlbWFfbmFtZRgFIAEoCUgBiAEBEjIKCXBvb2xfaW5mbxgGIAEoCzIfLnRyZWFzdXJ5LnYxLkNvbm5lY3Rpb25Qb29sSW5mb0IQCg5fZGF0YWJhc2VfbmFtZUIOCgxfc2NoZW1hX25hbWUitwEKEkNvbm5lY3Rpb25Qb29sSW5mbxIXCg9tYXhfY29ubmVjdGlvbnMYASABKAUSGgoSYWN0aXZlX2Nvbm5lY3Rpb25zGAIgASgFEhgKEGlkbGVfY29ubmVjdGlvbnMYAyABKAUSEgoKd2FpdF9jb3VudBgEIAEoBRIPCgd3YWl0aW5nGAUgASgFEhgKEHdhaXRfZHVyYXRpb25fbXMYBiABKAESEwoLdXRpbGl6YXRpb24YByABKAEqWQoNU2VydmljZVN0YXR1cxIeChpTRVJWSUNFX1NUQVRVU19VTlNQRUNJRklFRBAAEgsKB0hFQUxUSFkQARIMCghERUdSQURFRBACEg0KCVVOSEVBTFRIWRADKlEKDkRlcGVuZGVuY3lUeXBlEh8KG0RFUEVOREVOQ1lfVFlQRV9VTlNQRUNJRklFRBAAEgwKCERBVEFCQVNFEAESEAoMR1JQQ19TRVJWSUNFEAIqWQoKQWNjZXNzTW9kZRIbChdBQ0NFU1NfTU9ERV9VTlNQRUNJRklFRBAAEg4KClJFQURfV1JJVEUQARINCglSRUFEX09OTFkQAhIPCgtVTkFWQUlMQUJMRRADKlIKDENpcmN1aXRTdGF0ZRIdChlDSVJDVUlUX1NUQVRFX1VOU1BFQ0lGSUVEEAASCgoGQ0xPU0VEEAESCAoET1BFThACEg0KCUhBTEZfT1BFThADKj0KCUZyZXNobmVzcxIZChVGUkVTSE5FU1NfVU5TUEVDSUZJRUQQABIJCgVGUkVTSBABEgoKBkNBQ0hFRBACMq0BCgZIZWFsdGgSTwoJR2V0SGVhbHRoEh0udHJlYXN1cnkudjEuR2V0SGVhbHRoUmVxdWVzdBoeLnRyZWFzdXJ5LnYxLkdldEhlYWx0aFJlc3BvbnNlIgOQAgESUgoLV2F0Y2hIZWFsdGgSHy50cmVhc3VyeS52MS5XYXRjaEhlYWx0aFJlcXVlc3QaIC50cmVhc3VyeS52MS5XYXRjaEhlYWx0aFJlc3BvbnNlMAFiBnByb3RvMw");
+  fileDesc("Chh0cmVhc3VyeS92MS9oZWFsdGgucHJvdG8SC3RyZWFzdXJ5LnYxIlEKEEdldEhlYWx0aFJlcXVlc3QSEgoKZGVwZW5kZW5jeRgBIAEoCRIpCglmcmVzaG5lc3MYAiABKA4yFi50cmVhc3VyeS52MS5GcmVzaG5lc3Mi3QEKEUdldEhlYWx0aFJlc3BvbnNlEioKBnN0YXR1cxgBIAEoDjIaLnRyZWFzdXJ5LnYxLlNlcnZpY2VTdGF0dXMSDwoHbWVzc2FnZRgCIAEoCRIzCgxkZXBlbmRlbmNpZXMYAyADKAsyHS50cmVhc3VyeS52MS5EZXBlbmRlbmN5SGVhbHRoEhIKCmNoZWNrZWRfYXQYBCABKAkSGQoRY2hlY2tfZHVyYXRpb25fbXMYBSABKAUSDwoHdmVyc2lvbhgGIAEoCRIWCg51cHRpbWVfc2Vjb25kcxgHIAEoBSIoChJXYXRjaEhlYWx0aFJlcXVlc3QSEgoKZGVwZW5kZW5jeRgBIAEoCSL5AQoTV2F0Y2hIZWFsdGhSZXNwb25zZRI3CgZyZWFzb24YASABKA4yJy50cmVhc3VyeS52MS5XYXRjaEhlYWx0aFJlc3BvbnNlLlJlYXNvbhIuCgZoZWFsdGgYAiABKAsyHi50cmVhc3VyeS52MS5HZXRIZWFsdGhSZXNwb25zZRIvCg1yZWNlbnRfZXZlbnRzGAMgAygLMhgudHJlYXN1cnkudjEuSGVhbHRoRXZlbnQiSAoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEgsKB0lOSVRJQUwQARIKCgZDSEFOR0UQAhINCglIRUFSVEJFQVQQAyLGAgoLSGVhbHRoRXZlbnQSDAoEdGltZRgBIAEoCRISCgpkZXBlbmRlbmN5GAIgASgJEioKBnN0YXR1cxgDIAEoDjIaLnRyZWFzdXJ5LnYxLlNlcnZpY2VTdGF0dXMSDwoHbWVzc2FnZRgEIAEoCRIXCgplcnJvcl9jb2RlGAUgASgJSACIAQESMQoLYWNjZXNzX21vZGUYBiABKA4yFy50cmVhc3VyeS52MS5BY2Nlc3NNb2RlSAGIAQESNQoNY2lyY3VpdF9zdGF0ZRgHIAEoDjIZLnRyZWFzdXJ5LnYxLkNpcmN1aXRTdGF0ZUgCiAEBEhYKCW91dGFnZV9tcxgIIAEoBUgDiAEBQg0KC19lcnJvcl9jb2RlQg4KDF9hY2Nlc3NfbW9kZUIQCg5fY2lyY3VpdF9zdGF0ZUIMCgpfb3V0YWdlX21zIswDChBEZXBlbmRlbmN5SGVhbHRoEgwKBG5hbWUYASABKAkSKQoEdHlwZRgCIAEoDjIbLnRyZWFzdXJ5LnYxLkRlcGVuZGVuY3lUeXBlEioKBnN0YXR1cxgDIAEoDjIaLnRyZWFzdXJ5LnYxLlNlcnZpY2VTdGF0dXMSEwoLaXNfY3JpdGljYWwYBCABKAgSDwoHbWVzc2FnZRgFIAEoCRItCgZjb25maWcYBiABKAsyHS50cmVhc3VyeS52MS5EZXBlbmRlbmN5Q29uZmlnEhIKCmxhc3RfY2hlY2sYByABKAkSGAoQcmVzcG9uc2VfdGltZV9tcxgIIAEoBRISCgVlcnJvchgJIAEoCUgAiAEBEhcKCmVycm9yX2NvZGUYCiABKAlIAYgBARIxCgthY2Nlc3NfbW9kZRgLIAEoDjIXLnRyZWFzdXJ5LnYxLkFjY2Vzc01vZGVIAogBARI1Cg1jaXJjdWl0X3N0YXRlGAwgASgOMhkudHJlYXN1cnkudjEuQ2lyY3VpdFN0YXRlSAOIAQFCCAoGX2Vycm9yQg0KC19lcnJvcl9jb2RlQg4KDF9hY2Nlc3NfbW9kZUIQCg5fY2lyY3VpdF9zdGF0ZSLQAQoQRGVwZW5kZW5jeUNvbmZpZxIQCghob3N0bmFtZRgBIAEoCRIMCgRwb3J0GAIgASgFEhAKCHByb3RvY29sGAMgASgJEhoKDWRhdGFiYXNlX25hbWUYBCABKAlIAIgBARIYCgtzY2hlbWFfbmFtZRgFIAEoCUgBiAEBEjIKCXBvb2xfaW5mbxgGIAEoCzIfLnRyZWFzdXJ5LnYxLkNvbm5lY3Rpb25Qb29sSW5mb0IQCg5fZGF0YWJhc2VfbmFtZUIOCgxfc2NoZW1hX25hbWUitwEKEkNvbm5lY3Rpb25Qb29sSW5mbxIXCg9tYXhfY29ubmVjdGlvbnMYASABKAUSGgoSYWN0aXZlX2Nvbm5lY3Rpb25zGAIgASgFEhgKEGlkbGVfY29ubmVjdGlvbnMYAyABKAUSEgoKd2FpdF9jb3VudBgEIAEoBRIPCgd3YWl0aW5nGAUgASgFEhgKEHdhaXRfZHVyYXRpb25fbXMYBiABKAESEwoLdXRpbGl6YXRpb24YByABKAEqWQoNU2VydmljZVN0YXR1cxIeChpTRVJWSUNFX1NUQVRVU19VTlNQRUNJRklFRBAAEgsKB0hFQUxUSFkQARIMCghERUdSQURFRBACEg0KCVVOSEVBTFRIWRADKlEKDkRlcGVuZGVuY3lUeXBlEh8KG0RFUEVOREVOQ1lfVFlQRV9VTlNQRUNJRklFRBAAEgwKCERBVEFCQVNFEAESEAoMR1JQQ19TRVJWSUNFEAIqWQoKQWNjZXNzTW9kZRIbChdBQ0NFU1NfTU9ERV9VTlNQRUNJRklFRBAAEg4KClJFQURfV1JJVEUQARINCglSRUFEX09OTFkQAhIPCgtVTkFWQUlMQUJMRRADKlIKDENpcmN1aXRTdGF0ZRIdChlDSVJDVUlUX1NUQVRFX1VOU1BFQ0lGSUVEEAASCgoGQ0xPU0VEEAESCAoET1BFThACEg0KCUhBTEZfT1BFThADKj0KCUZyZXNobmVzcxIZChVGUkVTSE5FU1NfVU5TUEVDSUZJRUQQABIJCgVGUkVTSBABEgoKBkNBQ0hFRBACMq0BCgZIZWFsdGgSTwoJR2V0SGVhbHRoEh0udHJlYXN1cnkudjEuR2V0SGVhbHRoUmVxdWVzdBoeLnRyZWFzdXJ5LnYxLkdldEhlYWx0aFJlc3BvbnNlIgOQAgESUgoLV2F0Y2hIZWFsdGgSHy50cmVhc3VyeS52MS5XYXRjaEhlYWx0aFJlcXVlc3QaIC50cmVhc3VyeS52MS5XYXRjaEhlYWx0aFJlc3BvbnNlMAFiBnByb3RvMw");
 
 /**
  * @generated from message treasury.v1.GetHealthRequest
@@ -133,6 +133,13 @@ export type WatchHealthResponse = Message<"treasury.v1.WatchHealthResponse"> & {
    * @generated from field: treasury.v1.GetHealthResponse health = 2;
    */
   health?: GetHealthResponse | undefined;
+
+  /**
+   * What has changed lately, oldest first, at most 100; empty in a heartbeat.
+   *
+   * @generated from field: repeated treasury.v1.HealthEvent recent_events = 3;
+   */
+  recentEvents: HealthEvent[];
 };
 
 /**
@@ -174,6 +181,74 @@ export enum WatchHealthResponse_Reason {
  */
 export const WatchHealthResponse_ReasonSchema: GenEnum<WatchHealthResponse_Reason> = /*@__PURE__*/
   enumDesc(file_treasury_v1_health, 3, 0);
+
+/**
+ * How the service, or one dependency, was from one change to the next.
+ *
+ * @generated from message treasury.v1.HealthEvent
+ */
+export type HealthEvent = Message<"treasury.v1.HealthEvent"> & {
+  /**
+   * When the change was noticed: RFC 3339, UTC, with milliseconds.
+   *
+   * @generated from field: string time = 1;
+   */
+  time: string;
+
+  /**
+   * Name of the dependency; empty means the service as a whole.
+   *
+   * @generated from field: string dependency = 2;
+   */
+  dependency: string;
+
+  /**
+   * @generated from field: treasury.v1.ServiceStatus status = 3;
+   */
+  status: ServiceStatus;
+
+  /**
+   * One sentence for people.
+   *
+   * @generated from field: string message = 4;
+   */
+  message: string;
+
+  /**
+   * Stable reason code; absent when HEALTHY.
+   *
+   * @generated from field: optional string error_code = 5;
+   */
+  errorCode?: string | undefined;
+
+  /**
+   * Databases only.
+   *
+   * @generated from field: optional treasury.v1.AccessMode access_mode = 6;
+   */
+  accessMode?: AccessMode | undefined;
+
+  /**
+   * Dependencies behind a circuit breaker only.
+   *
+   * @generated from field: optional treasury.v1.CircuitState circuit_state = 7;
+   */
+  circuitState?: CircuitState | undefined;
+
+  /**
+   * When this ends an UNHEALTHY time: how long that was, in milliseconds.
+   *
+   * @generated from field: optional int32 outage_ms = 8;
+   */
+  outageMs?: number | undefined;
+};
+
+/**
+ * Describes the message treasury.v1.HealthEvent.
+ * Use `create(HealthEventSchema)` to create a new message.
+ */
+export const HealthEventSchema: GenMessage<HealthEvent> = /*@__PURE__*/
+  messageDesc(file_treasury_v1_health, 4);
 
 /**
  * @generated from message treasury.v1.DependencyHealth
@@ -262,7 +337,7 @@ export type DependencyHealth = Message<"treasury.v1.DependencyHealth"> & {
  * Use `create(DependencyHealthSchema)` to create a new message.
  */
 export const DependencyHealthSchema: GenMessage<DependencyHealth> = /*@__PURE__*/
-  messageDesc(file_treasury_v1_health, 4);
+  messageDesc(file_treasury_v1_health, 5);
 
 /**
  * @generated from message treasury.v1.DependencyConfig
@@ -312,7 +387,7 @@ export type DependencyConfig = Message<"treasury.v1.DependencyConfig"> & {
  * Use `create(DependencyConfigSchema)` to create a new message.
  */
 export const DependencyConfigSchema: GenMessage<DependencyConfig> = /*@__PURE__*/
-  messageDesc(file_treasury_v1_health, 5);
+  messageDesc(file_treasury_v1_health, 6);
 
 /**
  * @generated from message treasury.v1.ConnectionPoolInfo
@@ -373,7 +448,7 @@ export type ConnectionPoolInfo = Message<"treasury.v1.ConnectionPoolInfo"> & {
  * Use `create(ConnectionPoolInfoSchema)` to create a new message.
  */
 export const ConnectionPoolInfoSchema: GenMessage<ConnectionPoolInfo> = /*@__PURE__*/
-  messageDesc(file_treasury_v1_health, 6);
+  messageDesc(file_treasury_v1_health, 7);
 
 /**
  * Values carry no prefix because the specification fixes their JSON spelling.

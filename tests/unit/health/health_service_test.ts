@@ -98,6 +98,34 @@ Deno.test("WatchHealth: the health at once, each change, and heartbeats between"
   assert.equal(clock.timers, 0, "nothing stays behind");
 });
 
+Deno.test("WatchHealth: says what has changed lately, but not in heartbeats", async () => {
+  const { clock, health, rates, registry } = new Rpc();
+  const leave = new AbortController();
+  await registry.check();
+  rates.finding = UNHEALTHY;
+  await registry.check();
+  const stream = messages(
+    health.watchHealth({ dependency: "rates" }, { signal: leave.signal }),
+  );
+  const { recentEvents } = await stream.next();
+  assert.deepEqual(recentEvents.map(({ dependency, status }) => [dependency, status]), [
+    ["rates", ServiceStatus.HEALTHY],
+    ["rates", ServiceStatus.UNHEALTHY],
+  ]);
+
+  let next = stream.next();
+  rates.finding = HEALTHY;
+  await settle();
+  await registry.check();
+  assert.equal((await next).recentEvents.length, 3);
+
+  next = stream.next();
+  await clock.advance(HEARTBEAT_MS);
+  assert.deepEqual((await next).recentEvents, []);
+  leave.abort();
+  await assert.rejects(stream.next(), { code: Code.Canceled });
+});
+
 Deno.test("WatchHealth: of one dependency only what concerns it", async () => {
   const { health, ledger, rates, registry } = new Rpc();
   const leave = new AbortController();

@@ -3,6 +3,7 @@ import { Health as GrpcHealth } from "../../../gen/grpc/health/v1/health_pb.ts";
 import { Health } from "../../../gen/treasury/v1/health_pb.ts";
 import { createGrpcHealthService } from "../../../src/health/grpc_health_service.ts";
 import { createHealthService } from "../../../src/health/health_service.ts";
+import { HealthHistory } from "../../../src/health/history.ts";
 import { HealthRegistry } from "../../../src/health/registry.ts";
 import { ManualClock } from "./manual_clock.ts";
 import { ScriptedChecker } from "./scripted_checker.ts";
@@ -30,6 +31,7 @@ export class Rpc {
         Health,
         createHealthService({
           registry,
+          history: new HealthHistory(registry, { clock }),
           version: "1.2.3",
           startedAt: new Date(clock.date().getTime() - 61_900),
           heartbeatMs: HEARTBEAT_MS,
