@@ -12,6 +12,9 @@ export type TargetSessionAttrs =
   | "standby"
   | "prefer-standby";
 
+/** What stands between this service and the server: nothing, or a pooler such as PgBouncer, by its mode. */
+export type PoolerMode = "none" | "session" | "transaction";
+
 /** One server address. An IPv6 host is held without brackets. */
 export interface HostAddress {
   readonly host: string;
@@ -44,10 +47,13 @@ export interface DatabaseConfig {
   /** Command-line options for the server, as in libpq's `options`. */
   readonly options: string | undefined;
   readonly targetSessionAttrs: TargetSessionAttrs;
+  readonly pooler: PoolerMode;
   readonly connectTimeoutMs: number;
   readonly keepAlives: boolean;
   readonly keepAlivesIdleMs: number;
   readonly maxConnections: number;
+  /** Instances of this service that share the server, this one included. */
+  readonly replicas: number;
   readonly maxIdleConnections: number;
   /** At most `maxIdleConnections`. */
   readonly minIdleConnections: number;
@@ -75,6 +81,21 @@ export interface DatabaseConfig {
   readonly authRetryDelayMs: number;
   /** Apply migrations on start. */
   readonly migrateOnStart: boolean;
+  /** Who migrates; undefined: the service itself. See {@linkcode asMigrator}. */
+  readonly migrator: Login | undefined;
+}
+
+/** Who connects to the database. */
+export type Login = Pick<DatabaseConfig, "user" | "password" | "passwordFile">;
+
+/** The roles without login that everyone's privileges come from. */
+export interface RoleNames {
+  /** Owns the database and all that is in it. */
+  readonly owner: string;
+  /** Reads and writes rows. */
+  readonly readWrite: string;
+  /** Reads rows. */
+  readonly readOnly: string;
 }
 
 /** The one listening port and its limits. Durations are in milliseconds. */
@@ -115,6 +136,11 @@ export interface HealthConfig {
   readonly watchHeartbeatMs: number;
 }
 
+export interface MetricsConfig {
+  /** Where metrics are served alone; undefined: with everything else. */
+  readonly address: HostAddress | undefined;
+}
+
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal";
 
 export interface LogConfig {
@@ -126,7 +152,9 @@ export interface LogConfig {
 /** The validated, deeply frozen settings of one run. Printing it shows no secret. */
 export interface Config {
   readonly database: DatabaseConfig;
+  readonly roles: RoleNames;
   readonly server: ServerConfig;
   readonly health: HealthConfig;
   readonly log: LogConfig;
+  readonly metrics: MetricsConfig;
 }

@@ -2,10 +2,12 @@ import { CertificateReader } from "./certificates.ts";
 import type { Config, DatabaseConfig, DatabaseTlsConfig, HostAddress } from "./config.ts";
 import { ConfigError, type ConfigProblem, type Report } from "./config_error.ts";
 import { readPassword } from "./password.ts";
+import { readPooler } from "./pooler.ts";
 import { type PlaceOptions, readPlaces } from "./places.ts";
 import { type ReadSettings, readSettings } from "./read_settings.ts";
 import { settings } from "./settings.ts";
 import { openSources } from "./sources.ts";
+import { readMigrator, roleNames } from "./roles.ts";
 import { reportUnknownSettings } from "./unknown_settings.ts";
 
 const DEFAULT_PORT = Number(settings.DB_PORT.default);
@@ -25,6 +27,11 @@ const DEFAULT_PORT = Number(settings.DB_PORT.default);
  * @throws {ConfigError} Lists every problem at once.
  */
 export function loadConfig(options: PlaceOptions): Config {
+  return loadFrom(options, openSources);
+}
+
+/** As {@linkcode loadConfig}, with other levels of precedence. */
+export function loadFrom(options: PlaceOptions, open: typeof openSources): Config {
   const { readTextFile = Deno.readTextFileSync } = options;
   const problems: ConfigProblem[] = [];
   const report: Report = (setting, problem, allowed) => {
@@ -33,7 +40,7 @@ export function loadConfig(options: PlaceOptions): Config {
 
   const places = readPlaces(options, report);
   for (const place of places) reportUnknownSettings(place, report);
-  const sources = openSources(places, report);
+  const sources = open(places, report);
   const read = readSettings(sources, report);
   const certificates = new CertificateReader(readTextFile, report);
   const { values } = read;
@@ -50,10 +57,12 @@ export function loadConfig(options: PlaceOptions): Config {
       applicationName: values.DB_APPLICATION_NAME,
       options: values.DB_OPTIONS,
       targetSessionAttrs: values.DB_TARGET_SESSION_ATTRS,
+      pooler: readPooler(read, report),
       connectTimeoutMs: values.DB_CONNECT_TIMEOUT,
       keepAlives: values.DB_KEEPALIVES,
       keepAlivesIdleMs: values.DB_KEEPALIVES_IDLE,
       ...poolLimits(read, report),
+      replicas: values.DB_REPLICAS,
       maxConnecting: values.DB_MAX_CONNECTING,
       connectionMaxLifetimeMs: values.DB_CONNECTION_MAX_LIFETIME,
       connectionMaxIdleTimeMs: values.DB_CONNECTION_MAX_IDLE_TIME,
@@ -66,7 +75,9 @@ export function loadConfig(options: PlaceOptions): Config {
       ...retryDelays(read, report),
       authRetryDelayMs: values.DB_AUTH_RETRY_DELAY,
       migrateOnStart: values.DB_MIGRATE_ON_START,
+      migrator: readMigrator(read, sources, readTextFile, report),
     },
+    roles: roleNames(read, report),
     server: {
       host: values.SERVER_HOST,
       port: values.SERVER_PORT,
@@ -91,6 +102,7 @@ export function loadConfig(options: PlaceOptions): Config {
       watchHeartbeatMs: values.HEALTH_WATCH_HEARTBEAT,
     },
     log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT },
+    metrics: { address: values.METRICS_ADDR },
   };
 
   if (problems.length > 0) throw new ConfigError(problems);

@@ -2,7 +2,7 @@ import type { DatabaseConfig } from "./config.ts";
 import type { Report } from "./config_error.ts";
 import { type ReadTextFile, readTextFileOr } from "./files.ts";
 import { Secret } from "./secret.ts";
-import type { Source } from "./sources.ts";
+import type { Source, SourcedText } from "./sources.ts";
 
 /**
  * The password in the text of a `DB_PASSWORD_FILE`: all of it, but for one newline at its end,
@@ -26,10 +26,10 @@ export function readPassword(
     const given = source("DB_PASSWORD");
     const file = source("DB_PASSWORD_FILE");
     if (given !== undefined && file !== undefined) {
-      report("DB_PASSWORD_FILE", "is set together with DB_PASSWORD; set only one of them");
+      report(file.variable, `is set together with ${given.variable}; set only one of them`);
     }
     if (file !== undefined) {
-      return { passwordFile: file.text, password: readFile(file.text, readTextFile, report) };
+      return { passwordFile: file.text, password: readFile(file, readTextFile, report) };
     }
     if (given !== undefined) {
       return { passwordFile: undefined, password: new Secret(given.text) };
@@ -38,8 +38,12 @@ export function readPassword(
   return { passwordFile: undefined, password: undefined };
 }
 
-function readFile(path: string, readTextFile: ReadTextFile, report: Report): Secret | undefined {
-  const reportFile = (problem: string) => report("DB_PASSWORD_FILE", problem);
+function readFile(
+  { text: path, variable }: SourcedText,
+  readTextFile: ReadTextFile,
+  report: Report,
+): Secret | undefined {
+  const reportFile = (problem: string) => report(variable, problem);
   const text = readTextFileOr(path, readTextFile, reportFile);
   const password = text === undefined ? undefined : passwordInFile(text);
   if (text !== undefined && password === undefined) reportFile("the file holds no password");

@@ -3,7 +3,17 @@ import { type SettingName, settingNames, settingOf, type SettingValue } from "./
 import { parseSetting, type Source } from "./sources.ts";
 
 /** Read elsewhere: they only make sense together with other settings. */
-const entangled = ["DATABASE_URL", "DB_PASSWORD", "DB_PASSWORD_FILE"] as const;
+const entangled = [
+  "DATABASE_URL",
+  "DB_PASSWORD",
+  "DB_PASSWORD_FILE",
+  "DB_MIGRATION_PASSWORD",
+  "DB_MIGRATION_PASSWORD_FILE",
+  "DB_ADMIN_URL",
+  "DB_ADMIN_USER",
+  "DB_ADMIN_PASSWORD",
+  "DB_ADMIN_PASSWORD_FILE",
+] as const;
 
 type SingleSetting = Exclude<SettingName, (typeof entangled)[number]>;
 

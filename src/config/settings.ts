@@ -1,6 +1,8 @@
+import { administrationSettings } from "./settings/administration.ts";
 import { databaseSettings } from "./settings/database.ts";
 import { healthSettings } from "./settings/health.ts";
 import { loggingSettings } from "./settings/logging.ts";
+import { metricsSettings } from "./settings/metrics.ts";
 import { poolSettings } from "./settings/pool.ts";
 import { serverSettings } from "./settings/server.ts";
 import type { Setting } from "./settings/setting.ts";
@@ -18,6 +20,8 @@ export const settings = {
   ...healthSettings,
   ...serverSettings,
   ...loggingSettings,
+  ...metricsSettings,
+  ...administrationSettings,
 };
 
 /** The catalog in chapters, in the order of the documentation. */
@@ -27,6 +31,8 @@ export const settingGroups: readonly SettingGroup[] = [
   { title: "Health", settings: healthSettings },
   { title: "Server", settings: serverSettings },
   { title: "Logging", settings: loggingSettings },
+  { title: "Metrics", settings: metricsSettings },
+  { title: "Migration and administration", settings: administrationSettings },
 ];
 
 export interface SettingGroup {

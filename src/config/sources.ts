@@ -23,8 +23,45 @@ export type Source = (name: SettingName) => SourcedText | undefined;
  */
 export function openSources(places: readonly Place[], report: Report): readonly Source[] {
   return [
-    ...places.flatMap((place) => [ownVariables(place), connectionString(place, report)]),
+    ...places.flatMap((place) => [
+      ownVariables(place),
+      connectionString(place, "DATABASE_URL", report),
+    ]),
     ...places.map(fallbackVariables),
+  ];
+}
+
+/** What stands for a part of the service's login in another one. */
+export type LoginNames = Readonly<
+  Record<"DB_USER" | "DB_PASSWORD" | "DB_PASSWORD_FILE", SettingName>
+>;
+
+/** The same sources for another login: its parts come from other settings, and there is no more. */
+export function loginSources(sources: readonly Source[], names: LoginNames): readonly Source[] {
+  return sources.map((source) => (name) =>
+    name in names ? source(names[name as keyof LoginNames]) : undefined
+  );
+}
+
+const ADMIN_LOGIN: LoginNames = {
+  DB_USER: "DB_ADMIN_USER",
+  DB_PASSWORD: "DB_ADMIN_PASSWORD",
+  DB_PASSWORD_FILE: "DB_ADMIN_PASSWORD_FILE",
+};
+
+/**
+ * The levels of precedence for the administrator, who shares everything with the service but the
+ * login and the database.
+ */
+export function openAdminSources(places: readonly Place[], report: Report): readonly Source[] {
+  const ofService = openSources(places, report);
+  const isOwn = (name: SettingName) => name in ADMIN_LOGIN || name === "DB_NAME";
+  return [
+    ...places.flatMap((place) => [
+      ...loginSources([ownVariables(place)], ADMIN_LOGIN),
+      connectionString(place, "DB_ADMIN_URL", report),
+    ]),
+    ...ofService.map((source): Source => (name) => isOwn(name) ? undefined : source(name)),
   ];
 }
 
@@ -42,8 +79,11 @@ function fromVariable(place: Place, variable: string | undefined): SourcedText |
   return text === undefined ? undefined : { text, variable, parameter: undefined, place };
 }
 
-function connectionString(place: Place, report: Report): Source {
-  const variable = "DATABASE_URL";
+function connectionString(
+  place: Place,
+  variable: "DATABASE_URL" | "DB_ADMIN_URL",
+  report: Report,
+): Source {
   const uri = fromVariable(place, variable);
   const parameters = uri && parseSetting(variable, settings[variable].type, uri, report);
   return (name) => {
@@ -71,9 +111,13 @@ export function parseSetting<T>(
 function subject(name: SettingName, { text, parameter, place }: SourcedText): string {
   const where = place.file === undefined ? "" : ` (in ${place.file})`;
   if (parameter !== undefined) return `its ${parameter}${where}`;
+  return `${isConfidential(name, text) ? "the value" : JSON.stringify(text)}${where}`;
+}
+
+/** Whether the text of a setting must not be shown. */
+export function isConfidential(name: SettingName, text: string): boolean {
   // A connection string or a key may have landed in the wrong setting.
-  const mayHoldSecret = settingOf(name).confidential || text.length > 60 || /[@\n]/.test(text);
-  return `${mayHoldSecret ? "the value" : JSON.stringify(text)}${where}`;
+  return settingOf(name).confidential === true || text.length > 60 || /[@\n]/.test(text);
 }
 
 function allowed(name: SettingName): string {

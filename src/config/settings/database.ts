@@ -114,7 +114,7 @@ export const databaseSettings = {
     fallback: "PGSSLKEY",
   },
   DB_CONNECT_TIMEOUT: {
-    meaning: "Time for one host to accept a connection and log in.",
+    meaning: "Time to open a connection: all hosts and addresses share it (libpq: each has it).",
     type: seconds(),
     default: "5",
     parameter: "connect_timeout",
@@ -140,6 +140,12 @@ export const databaseSettings = {
     default: "any",
     parameter: "target_session_attrs",
     fallback: "PGTARGETSESSIONATTRS",
+  },
+  DB_POOLER: {
+    meaning: "What stands between this service and the server: nothing, or a pooler such as " +
+      "PgBouncer, by its pool_mode; see docs/scaling.md.",
+    type: oneOf("none", "session", "transaction"),
+    default: "none",
   },
   DB_KEEPALIVES: {
     meaning: "Whether TCP keepalives find dead connections.",

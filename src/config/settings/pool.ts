@@ -9,8 +9,15 @@ export const poolSettings = {
     default: "25",
     starter: true,
   },
+  DB_REPLICAS: {
+    meaning: "Most instances of this service that run at once. Their connections together are " +
+      "compared with what the server allows, and a warning tells when they do not fit.",
+    type: wholeNumber(1, 10_000, "instances"),
+    default: "1",
+  },
   DB_MAX_IDLE_CONNECTIONS: {
-    meaning: "Most connections that stay open without work. " +
+    meaning: "Most connections that stay open without work. One more is closed as soon as it is " +
+      "released while nobody waits: under a load that comes in bursts, raise it. " +
       "The default is DB_MAX_CONNECTIONS if that is smaller.",
     type: wholeNumber(0, 10_000, "connections"),
     default: "5",
@@ -73,9 +80,10 @@ export const poolSettings = {
     default: "0.2",
   },
   DB_RETRY_MAX_DELAY: {
-    meaning: "Longest wait between two looks for a lost database.",
+    meaning: "Longest wait between two looks for a lost database. The default gives callers the " +
+      "database within a second of its return.",
     type: seconds(),
-    default: "1",
+    default: "0.75",
   },
   DB_AUTH_RETRY_DELAY: {
     meaning: "Wait after a failure that cannot pass by itself, such as a rejected password. " +

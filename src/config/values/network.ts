@@ -30,6 +30,21 @@ export interface HostWithPort {
   readonly port: number | undefined;
 }
 
+/** An address to listen on. */
+export const address: ValueType<{ readonly host: string; readonly port: number }> = parsedBy(
+  "host:port (IPv6 in brackets)",
+  (text, fail) => {
+    const [, host, digits] = /^(\[.*\]|[^:]*):(\d+)$/.exec(text) ?? [];
+    if (host === undefined) {
+      fail("is not host:port");
+      return { host: text, port: 0 };
+    }
+    const port = Number(digits);
+    if (port > 65_535) fail("has a port that is not from 0 to 65535");
+    return { host: parseHost(host, fail), port };
+  },
+);
+
 /** One or several hosts, each with or without a port. */
 export const hostsWithPorts: ValueType<readonly HostWithPort[]> = parsedBy(
   "host or host:port (IPv6 with a port in brackets), or several separated by commas",

@@ -16,10 +16,12 @@ Deno.test("an empty environment gives the defaults of the specification", () => 
       applicationName: "treasury-service",
       options: undefined,
       targetSessionAttrs: "any",
+      pooler: "none",
       connectTimeoutMs: 5_000,
       keepAlives: true,
       keepAlivesIdleMs: 60_000,
       maxConnections: 25,
+      replicas: 1,
       maxIdleConnections: 5,
       minIdleConnections: 0,
       maxConnecting: 4,
@@ -32,9 +34,15 @@ Deno.test("an empty environment gives the defaults of the specification", () => 
       pingTimeoutMs: 5_000,
       circuitFailureThreshold: 5,
       retryInitialDelayMs: 200,
-      retryMaxDelayMs: 1_000,
+      retryMaxDelayMs: 750,
       authRetryDelayMs: 30_000,
       migrateOnStart: false,
+      migrator: undefined,
+    },
+    roles: {
+      owner: "treasury_db_owner",
+      readWrite: "treasury_db_read_write",
+      readOnly: "treasury_db_read_only",
     },
     server: {
       host: "0.0.0.0",
@@ -57,6 +65,7 @@ Deno.test("an empty environment gives the defaults of the specification", () => 
       watchHeartbeatMs: 30_000,
     },
     log: { level: "info", format: "json" },
+    metrics: { address: undefined },
   });
 });
 
@@ -65,7 +74,7 @@ Deno.test("an empty variable counts as unset", () => {
 });
 
 Deno.test("every setting reaches its field", () => {
-  const { database, server, health, log } = loadConfig({
+  const { database, server, health, log, metrics } = loadConfig({
     env: {
       DB_HOST: "db1, [2001:db8::1]",
       DB_PORT: "6432,6433",
@@ -83,6 +92,7 @@ Deno.test("every setting reaches its field", () => {
       DB_KEEPALIVES: "off",
       DB_KEEPALIVES_IDLE: "0",
       DB_MAX_CONNECTIONS: "7",
+      DB_REPLICAS: "12",
       DB_MAX_IDLE_CONNECTIONS: "3",
       DB_MIN_IDLE_CONNECTIONS: "2",
       DB_MAX_CONNECTING: "6",
@@ -97,6 +107,7 @@ Deno.test("every setting reaches its field", () => {
       DB_RETRY_MAX_DELAY: "3",
       DB_AUTH_RETRY_DELAY: "60",
       DB_MIGRATE_ON_START: "yes",
+      DB_MIGRATION_USER: "mike",
       DB_HEALTH_CHECK_INTERVAL: "11",
       DB_PING_TIMEOUT: "0.25",
       HEALTH_GRPC_DEPENDENCIES: "fx=https://fx.internal?critical=false",
@@ -115,6 +126,7 @@ Deno.test("every setting reaches its field", () => {
       SHUTDOWN_TIMEOUT: "0",
       LOG_LEVEL: "debug",
       LOG_FORMAT: "pretty",
+      METRICS_ADDR: "[::1]:9464",
     },
   });
 
@@ -131,10 +143,12 @@ Deno.test("every setting reaches its field", () => {
     applicationName: "app",
     options: "-c geqo=off",
     targetSessionAttrs: "read-write",
+    pooler: "none",
     connectTimeoutMs: 1_500,
     keepAlives: false,
     keepAlivesIdleMs: 0,
     maxConnections: 7,
+    replicas: 12,
     maxIdleConnections: 3,
     minIdleConnections: 2,
     maxConnecting: 6,
@@ -150,6 +164,7 @@ Deno.test("every setting reaches its field", () => {
     retryMaxDelayMs: 3_000,
     authRetryDelayMs: 60_000,
     migrateOnStart: true,
+    migrator: { user: "mike", password: undefined, passwordFile: undefined },
   });
   assert.deepEqual(server, {
     host: "::1",
@@ -174,6 +189,7 @@ Deno.test("every setting reaches its field", () => {
     watchHeartbeatMs: 6_000,
   });
   assert.deepEqual(log, { level: "debug", format: "pretty" });
+  assert.deepEqual(metrics, { address: { host: "::1", port: 9464 } });
 });
 
 Deno.test("all problems are reported at once, one a line", () => {

@@ -76,6 +76,10 @@ const refused: readonly (readonly [name: keyof typeof settings, text: string, ..
     "the value has an entry that is not an origin (entry 2)",
     "the value has an entry that is not an origin (entry 3)",
   ],
+  ["METRICS_ADDR", "9464", '"9464" is not host:port'],
+  ["METRICS_ADDR", "::1:9464", '"::1:9464" is not host:port'],
+  ["METRICS_ADDR", "a:70000", '"a:70000" has a port that is not from 0 to 65535'],
+  ["METRICS_ADDR", ":9464", '":9464" has an empty host'],
   [
     "HEALTH_GRPC_DEPENDENCIES",
     "a=http://a:1,http://b:2,c",
