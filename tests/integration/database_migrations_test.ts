@@ -1,29 +1,10 @@
 import assert from "node:assert/strict";
-import { pathToFileURL } from "node:url";
 import { connect, migrateUp, readSchemaVersion } from "../../src/database/mod.ts";
-import { advisoryLockId } from "../../src/database/migration/migration_table.ts";
-import { eventually } from "../support/condition.ts";
+import { silentLogger } from "../../src/database/logger.ts";
+import { advisoryLockId } from "../../src/database/migration/migration_lock.ts";
+import { migrationFolder, TWO_MIGRATIONS } from "../support/migration_folder.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { startManager, untilState } from "../support/database_support.ts";
-
-/** A folder of migrations that is gone afterwards. */
-async function migrationFolder(
-  files: Readonly<Record<string, string>>,
-): Promise<AsyncDisposable & { readonly url: URL; write(name: string, text: string): void }> {
-  const path = await Deno.makeTempDir();
-  const write = (name: string, text: string) => Deno.writeTextFileSync(`${path}/${name}`, text);
-  for (const [name, text] of Object.entries(files)) write(name, text);
-  return {
-    url: pathToFileURL(path),
-    write,
-    [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
-  };
-}
-
-const TWO_FILES = {
-  "000001_account.up.sql": "create table account (id int); insert into account values (1);",
-  "000002_note.up.sql": "alter table account add column note text;",
-};
 
 Deno.test("the service's own migrations apply as the owner of the database, once", async () => {
   await using server = await startPostgres();
@@ -33,7 +14,7 @@ Deno.test("the service's own migrations apply as the owner of the database, once
   const { version, applied } = await migrateUp(server.config());
   assert.ok(applied.length > 0);
   assert.equal(version, applied.at(-1));
-  assert.deepEqual(await migrateUp(server.config()), { version, applied: [] });
+  assert.deepEqual(await migrateUp(server.config()), { version, applied: [], reverted: [] });
   assert.deepEqual(await readSchemaVersion(server.config()), { version, dirty: false });
 
   const [row] = await server.admin(
@@ -48,12 +29,20 @@ Deno.test("the service's own migrations apply as the owner of the database, once
 Deno.test("only what is new is applied, in the configured schema", async () => {
   await using server = await startPostgres();
   await server.admin("create schema ledger authorization treasury_user");
-  await using folder = await migrationFolder(TWO_FILES);
+  await using folder = await migrationFolder(TWO_MIGRATIONS);
   const config = server.config({ schema: "ledger" });
   const options = { directory: folder.url };
-  assert.deepEqual(await migrateUp(config, options), { version: 2, applied: [1, 2] });
+  assert.deepEqual(await migrateUp(config, options), {
+    version: 2,
+    applied: [1, 2],
+    reverted: [],
+  });
   folder.write("000010_last.up.sql", "insert into account values (2, 'two');");
-  assert.deepEqual(await migrateUp(config, options), { version: 10, applied: [10] });
+  assert.deepEqual(await migrateUp(config, options), {
+    version: 10,
+    applied: [10],
+    reverted: [],
+  });
   assert.deepEqual(await server.admin("select * from ledger.account order by id"), [
     { id: 1, note: null },
     { id: 2, note: "two" },
@@ -63,13 +52,14 @@ Deno.test("only what is new is applied, in the configured schema", async () => {
 Deno.test("a failing migration marks the schema dirty, and then nothing is applied", async () => {
   await using server = await startPostgres();
   await using folder = await migrationFolder({
-    ...TWO_FILES,
-    "000002_note.up.sql": "create table half (); select no_such_function();",
+    ...TWO_MIGRATIONS,
+    "000002_note.up.sql": "create table half ();\n  select no_such_function();",
   });
   const options = { directory: folder.url };
   await assert.rejects(migrateUp(server.config(), options), {
     code: "MIGRATION_FAILED",
-    message: /000002_note\.up\.sql failed: .*no_such_function.*dirty at version 2/s,
+    message:
+      /^000002_note\.up\.sql, line 2, column 10, failed: .*no_such_function.*42883.*dirty at version 000002$/s,
   });
   assert.deepEqual(await readSchemaVersion(server.config()), { version: 2, dirty: true });
   // A script is one transaction.
@@ -80,14 +70,18 @@ Deno.test("a failing migration marks the schema dirty, and then nothing is appli
     message: /version 2/,
   });
 
-  folder.write("000002_note.up.sql", TWO_FILES["000002_note.up.sql"]);
+  folder.write("000002_note.up.sql", TWO_MIGRATIONS["000002_note.up.sql"]);
   await server.admin("update schema_migrations set version = 1, dirty = false");
-  assert.deepEqual(await migrateUp(server.config(), options), { version: 2, applied: [2] });
+  assert.deepEqual(await migrateUp(server.config(), options), {
+    version: 2,
+    applied: [2],
+    reverted: [],
+  });
 });
 
 Deno.test("a schema that is newer than the files is left alone", async () => {
   await using server = await startPostgres();
-  await using folder = await migrationFolder(TWO_FILES);
+  await using folder = await migrationFolder(TWO_MIGRATIONS);
   await migrateUp(server.config(), { directory: folder.url });
   await server.admin("update schema_migrations set version = 7");
   await assert.rejects(migrateUp(server.config(), { directory: folder.url }), {
@@ -98,7 +92,7 @@ Deno.test("a schema that is newer than the files is left alone", async () => {
 
 Deno.test("processes that migrate at the same time wait for each other", async () => {
   await using server = await startPostgres();
-  await using folder = await migrationFolder(TWO_FILES);
+  await using folder = await migrationFolder(TWO_MIGRATIONS);
   const options = { directory: folder.url };
   const results = await Promise.all(
     Array.from({ length: 5 }, () => migrateUp(server.config(), options)),
@@ -118,14 +112,10 @@ Deno.test("the wait for another process has a limit, and can be aborted", async 
   });
 
   const controller = new AbortController();
-  const waiting = migrateUp(server.config(), { signal: controller.signal });
-  const outcome = assert.rejects(waiting, { code: "ABORTED" });
-  await eventually(async () => {
-    const rows = await server.admin("select from pg_locks where locktype = 'advisory'");
-    return rows.length === 2;
+  const logger = { ...silentLogger, info: () => controller.abort() };
+  await assert.rejects(migrateUp(server.config(), { signal: controller.signal, logger }), {
+    code: "ABORTED",
   });
-  controller.abort();
-  await outcome;
 });
 
 Deno.test("a schema that does not exist is named in what to do", async () => {
