@@ -1,18 +1,23 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { loadAdminConfig, loadConfig } from "../src/config/mod.ts";
+import { provision } from "../src/commands/db/provision/mod.ts";
+import { classify } from "../src/database/mod.ts";
 import { isAccessible, serverAccount } from "./postgres/account.ts";
-import { provision } from "./postgres/provision.ts";
 import { type ConnectionInfo, EmbeddedServer } from "./postgres/server.ts";
 import { sharedDirectory } from "./postgres/shared_directory.ts";
 import { readOrMakePasswords } from "./passwords.ts";
 
+const SUPERUSER = "postgres";
 const USER = "treasury_user";
+const MIGRATOR = "treasury_migrator";
 const DATABASE = "treasury_db";
-const WRONG_PASSWORD = "28P01"; // invalid_password, PostgreSQL appendix A
 
 /** The database of `deno task dev` when none is configured: kept between runs. */
 export interface DevDatabase extends AsyncDisposable {
   readonly connection: ConnectionInfo;
+  /** What makes the service use it, with the roles that `deno task db:init` makes elsewhere. */
+  readonly settings: Readonly<Record<string, string>>;
   /** For psql's PGPASSFILE. */
   readonly passwordFile: string;
   readonly logFile: string;
@@ -21,13 +26,15 @@ export interface DevDatabase extends AsyncDisposable {
 }
 
 /**
- * Starts PostgreSQL and makes the role and the database.
+ * Starts PostgreSQL and makes the roles and the database.
  *
  * @param dataDirectory Where everything of it is kept.
+ * @param schema `DB_SCHEMA`, when it is set.
  * @param say Tells the developer something.
  */
 export async function startDevDatabase(
   dataDirectory: string,
+  schema: string | undefined,
   say: (text: string) => void,
   signal: AbortSignal,
 ): Promise<DevDatabase> {
@@ -35,8 +42,9 @@ export async function startDevDatabase(
   const logFile = join(dataDirectory, "postgres.log");
   const directory = await serverDirectory(join(dataDirectory, "postgres"), say);
   const passwords = await readOrMakePasswords(passwordFile, {
-    superuser: "postgres",
+    superuser: SUPERUSER,
     service: USER,
+    migrator: MIGRATOR,
   });
   await using cleanup = new AsyncDisposableStack();
   const log = await Deno.open(logFile, { create: true, write: true, truncate: true });
@@ -51,12 +59,24 @@ export async function startDevDatabase(
   );
   await server.start(signal);
   const { exited } = server;
-  const connection = await provision(server.superuser, {
-    user: USER,
-    password: passwords.service,
-    database: DATABASE,
-  }).catch((error) => {
-    if (error.code !== WRONG_PASSWORD) throw error;
+  const { host, port } = server.superuser;
+  const settings = {
+    DB_HOST: host,
+    DB_PORT: String(port),
+    DB_NAME: DATABASE,
+    DB_USER: USER,
+    DB_PASSWORD: passwords.service,
+    DB_MIGRATION_USER: MIGRATOR,
+    DB_MIGRATION_PASSWORD: passwords.migrator,
+    DB_SSL_MODE: "disable", // the packaged PostgreSQL is built without TLS
+    ...(schema && { DB_SCHEMA: schema }),
+  };
+  const { database: service, roles } = loadConfig({ env: settings });
+  const admin = loadAdminConfig({
+    env: { ...settings, DB_ADMIN_USER: SUPERUSER, DB_ADMIN_PASSWORD: passwords.superuser },
+  });
+  await provision({ admin, service, roles, say: () => {}, signal }).catch((error) => {
+    if (classify(error).code !== "AUTHENTICATION_FAILED") throw error;
     throw new Error(
       `The superuser's password in ${passwordFile} is not the one of the database in ` +
         `${directory}. Remove both to start with an empty database.`,
@@ -64,7 +84,8 @@ export async function startDevDatabase(
   });
   const owned = cleanup.move();
   return {
-    connection,
+    connection: { host, port, user: USER, password: passwords.service, database: DATABASE },
+    settings,
     passwordFile,
     logFile,
     exited,

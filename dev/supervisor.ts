@@ -123,7 +123,8 @@ export class Supervisor {
   async #chooseDatabase(): Promise<void> {
     const { project, env, say, stop } = this.#options;
     if (isDatabaseConfigured({ env, envFile: project.envFile })) return await this.#closeDatabase();
-    this.#database ??= await startDevDatabase(project.dataDirectory, say, stop);
+    const { DB_SCHEMA: schema } = await project.variables(env);
+    this.#database ??= await startDevDatabase(project.dataDirectory, schema, say, stop);
   }
 
   async #closeDatabase(): Promise<void> {
@@ -136,19 +137,10 @@ export class Supervisor {
   async #settings(): Promise<Record<string, string>> {
     const { project, env } = this.#options;
     const set = await project.variables(env);
-    const { connection } = this.#database ?? {};
     return {
       ...(!set.LOG_FORMAT && { LOG_FORMAT: "pretty" }),
       ...(!set.SERVER_HOST && { SERVER_HOST: "127.0.0.1" }),
-      ...(connection !== undefined && {
-        DB_HOST: connection.host,
-        DB_PORT: String(connection.port),
-        DB_NAME: connection.database,
-        DB_USER: connection.user,
-        DB_PASSWORD: connection.password,
-        DB_SSL_MODE: "disable", // the packaged PostgreSQL is built without TLS
-        DB_MIGRATE_ON_START: "true",
-      }),
+      ...(this.#database && { ...this.#database.settings, DB_MIGRATE_ON_START: "true" }),
     };
   }
 

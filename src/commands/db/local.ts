@@ -1,0 +1,27 @@
+import net from "node:net";
+import type { DatabaseConfig } from "../../config/mod.ts";
+import { UsageError } from "../usage_error.ts";
+
+const LOOPBACK = new net.BlockList();
+LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
+LOOPBACK.addAddress("::1", "ipv6");
+
+/**
+ * Keeps commands that are meant for development away from other machines' databases.
+ *
+ * @throws {UsageError} A host may be another machine, and `--remote` was not given.
+ */
+export function requireLocal({ hosts }: DatabaseConfig, args: readonly string[]): void {
+  const remote = hosts.map(({ host }) => host).filter((host) => !isLocal(host));
+  if (remote.length === 0 || args.includes("--remote")) return;
+  throw new UsageError(
+    `${remote.join(", ")} may be another machine. If that is what you want, add --remote.`,
+  );
+}
+
+function isLocal(host: string): boolean {
+  const family = net.isIP(host);
+  // A path is a directory with a unix socket.
+  if (family === 0) return host === "localhost" || host.startsWith("/");
+  return LOOPBACK.check(host, family === 6 ? "ipv6" : "ipv4");
+}

@@ -1,0 +1,103 @@
+/**
+ * `deno task db:psql`: starts psql on the configured database. Everything goes through libpq's
+ * environment variables: a command line is visible to every user of the machine.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { asMigrator, type DatabaseConfig } from "../../config/mod.ts";
+import { readAdminConfig, readConfig } from "../../read_config.ts";
+import { type CommandContext, EXIT, type ExitCode, runCommand } from "../command.ts";
+import { UsageError } from "../usage_error.ts";
+
+const USAGE = `Usage: deno task db:psql [--as-migrator | --as-admin] [-- ARGUMENT OF PSQL …]
+
+Starts psql on the configured database, as the service, as DB_MIGRATION_USER, or as the
+administrator of db:init.`;
+
+async function psql({ args }: CommandContext): Promise<ExitCode> {
+  const separator = args.indexOf("--");
+  const [own, psqlArgs] = separator === -1
+    ? [args, []]
+    : [args.slice(0, separator), args.slice(separator + 1)];
+  if (own.length > 1) throw new UsageError(USAGE);
+  const config = loginOf(own[0]);
+  await using cleanup = new AsyncDisposableStack();
+  const directory = await Deno.makeTempDir({ prefix: "treasury-psql-" });
+  cleanup.defer(() => Deno.remove(directory, { recursive: true }));
+  try {
+    const child = new Deno.Command("psql", {
+      args: [...psqlArgs],
+      clearEnv: true,
+      env: { ...inherited(), ...await libpqEnvironment(config, directory) },
+    }).spawn();
+    // A signal of the terminal reaches psql as well: Ctrl-C is for it to handle.
+    return (await child.status).code === 0 ? EXIT.done : EXIT.failed;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    console.error(
+      "psql is not installed. It comes with PostgreSQL's client programs: postgresql-client on " +
+        "Debian and Ubuntu, libpq in Homebrew; or use docker compose exec postgres psql.",
+    );
+    return EXIT.failed;
+  }
+}
+
+function loginOf(who: string | undefined): DatabaseConfig {
+  const { database: service } = readConfig();
+  switch (who) {
+    case undefined:
+      return service;
+    case "--as-migrator":
+      return asMigrator(service);
+    case "--as-admin":
+      return { ...readAdminConfig(), database: service.database };
+    default:
+      throw new UsageError(USAGE);
+  }
+}
+
+/** Without this project's secrets, and without what would mix with libpq's variables below. */
+function inherited(): Record<string, string> {
+  const isOurs = /^(DB_|DATABASE_URL$|PG(?!PASSFILE$))/;
+  return Object.fromEntries(
+    Object.entries(Deno.env.toObject()).filter(([name]) => !isOurs.test(name)),
+  );
+}
+
+/** Source: PostgreSQL documentation, "Environment Variables" (34.15). */
+async function libpqEnvironment(
+  config: DatabaseConfig,
+  directory: string,
+): Promise<Record<string, string>> {
+  const { hosts, tls, password, options } = config;
+  const file = async (name: string, content: string | undefined) => {
+    if (content === undefined) return undefined;
+    const path = join(directory, name);
+    await Deno.writeTextFile(path, content, { mode: 0o600 });
+    return path;
+  };
+  const schema = `"${config.schema.replaceAll('"', '""')}"`.replaceAll(/[\\\s]/g, "\\$&");
+  const variables = {
+    PGHOST: hosts.map(({ host }) => host).join(","),
+    PGPORT: hosts.map(({ port }) => port).join(","),
+    PGDATABASE: config.database,
+    PGUSER: config.user,
+    PGPASSWORD: password?.reveal(),
+    PGOPTIONS: [options, `-c search_path=${schema}`].filter(Boolean).join(" "),
+    PGTARGETSESSIONATTRS: config.targetSessionAttrs,
+    PGCONNECT_TIMEOUT: String(Math.ceil(config.connectTimeoutMs / 1000)),
+    PGAPPNAME: "treasury-psql",
+    PGSSLMODE: tls.mode,
+    // With verify-full and no file, the system's authorities are meant.
+    PGSSLROOTCERT: await file("root.pem", tls.rootCert) ??
+      (tls.mode === "verify-full" ? "system" : undefined),
+    PGSSLCERT: await file("client.pem", tls.cert),
+    PGSSLKEY: await file("client-key.pem", tls.key?.reveal()),
+  };
+  return Object.fromEntries(
+    Object.entries(variables).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+}
+
+if (import.meta.main) await runCommand(psql);

@@ -1,0 +1,35 @@
+/**
+ * `deno task db:seed`: puts a little sample data into the configured database.
+ *
+ * @module
+ */
+import { asMigrator } from "../../config/mod.ts";
+import { readConfig } from "../../read_config.ts";
+import { type CommandContext, runCommand } from "../command.ts";
+import { UsageError } from "../usage_error.ts";
+import { requireLocal } from "./local.ts";
+import seedScript from "./seed.sql" with { type: "text" };
+import { withSession } from "./session.ts";
+
+const USAGE = `Usage: deno task db:seed [--remote]
+
+Makes the table demo_currency with sample data and an audit trail, as DB_MIGRATION_USER if that is
+set. Safe to run again. The schema must have been migrated.
+
+  --remote  also when the database is not on this machine`;
+
+async function seed({ args, signal }: CommandContext): Promise<void> {
+  if (args.some((arg) => arg !== "--remote")) throw new UsageError(USAGE);
+  const { database } = readConfig();
+  requireLocal(database, args);
+  await withSession(asMigrator(database), { signal }, async (sql) => {
+    await sql.unsafe(seedScript).simple(); // one transaction
+    const [row] = await sql<{ rows: number; entries: number }[]>`
+      select (select count(*) from demo_currency)::int as rows,
+        (select count(*) from audit_log where table_name = 'demo_currency')::int as entries
+    `;
+    console.log(`demo_currency has ${row?.rows} rows, audit_log ${row?.entries} entries about it.`);
+  });
+}
+
+if (import.meta.main) await runCommand(seed);
