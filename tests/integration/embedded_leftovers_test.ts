@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { runAs, serverAccount } from "../../dev/postgres/account.ts";
 import { removeIfThere } from "../../dev/files.ts";
 import { findLeftovers } from "../support/leftovers.ts";
-import { startPostgres } from "../support/postgres.ts";
+import { startEmbeddedPostgres } from "../support/postgres.ts";
 import { TEST_PREFIX, TestDirectory } from "../support/postgres_directory.ts";
 
 async function leftoversOf(name: string): Promise<string[]> {
@@ -12,7 +12,7 @@ async function leftoversOf(name: string): Promise<string[]> {
 }
 
 Deno.test("what a living test owns is not left over, and nothing is after disposal", async () => {
-  const server = await startPostgres();
+  const server = await startEmbeddedPostgres();
   const [row] = await server.admin<{ name: string }>("select current_setting('cluster_name') name");
   assert.deepEqual(await leftoversOf(row!.name), []);
   await server[Symbol.asyncDispose]();

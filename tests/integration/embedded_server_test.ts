@@ -3,13 +3,12 @@ import { readdir } from "node:fs/promises";
 import postgres from "postgres";
 import { findFreePort } from "../../dev/postgres/free_port.ts";
 import { serverProcesses } from "../../dev/postgres/processes.ts";
-import { provision } from "../../dev/postgres/provision.ts";
 import { EmbeddedServer } from "../../dev/postgres/server.ts";
 import { eventually } from "../support/condition.ts";
-import { startPostgres } from "../support/postgres.ts";
+import { startEmbeddedPostgres } from "../support/postgres.ts";
 import { TestDirectory } from "../support/postgres_directory.ts";
 
-/** A server on a cluster of its own, for what the template of startPostgres would hide. */
+/** A server on a cluster of its own, for what the template of startEmbeddedPostgres would hide. */
 function serverIn(directory: TestDirectory, options: { password?: string; port?: number } = {}) {
   return new EmbeddedServer({
     directory: directory.path,
@@ -42,14 +41,14 @@ Deno.test("a new server is made, answers, and keeps its data and port over a res
 });
 
 Deno.test("the superuser's password is asked for", async () => {
-  await using server = await startPostgres();
+  await using server = await startEmbeddedPostgres();
   const sql = postgres({ ...server.superuser, password: "wrong", max: 1 });
   await assert.rejects(sql`select 1`, { code: "28P01" });
   await sql.end();
 });
 
 Deno.test("smart stop waits for a session to end, fast stop ends it", async () => {
-  await using server = await startPostgres();
+  await using server = await startEmbeddedPostgres();
   const sql = postgres({ ...server.database, max: 1 });
   await sql`select 1`;
   let stopped = false;
@@ -96,7 +95,7 @@ Deno.test("kill leaves no process and no shared memory, even when backends are b
 });
 
 Deno.test("a frozen server keeps its connections and answers after resume", async () => {
-  await using server = await startPostgres();
+  await using server = await startEmbeddedPostgres();
   const sql = postgres({ ...server.database, max: 1 });
   await sql`select 1`;
   await server.freeze();
@@ -112,7 +111,7 @@ Deno.test("a frozen server keeps its connections and answers after resume", asyn
 });
 
 Deno.test("a frozen server can be disposed of", async () => {
-  const server = await startPostgres();
+  const server = await startEmbeddedPostgres();
   const pid = server.pid!;
   await server.freeze();
   await server[Symbol.asyncDispose]();
@@ -157,27 +156,13 @@ Deno.test("a start can be aborted and leaves no process", async () => {
 Deno.test("six servers start at the same time", async () => {
   await using cleanup = new AsyncDisposableStack();
   const servers = await Promise.all(
-    Array.from({ length: 6 }, async () => cleanup.use(await startPostgres())),
+    Array.from({ length: 6 }, async () => cleanup.use(await startEmbeddedPostgres())),
   );
   assert.equal(new Set(servers.map(({ database }) => database.port)).size, 6);
   for (const server of servers) {
     assert.deepEqual(await server.admin("select current_setting('port')::int as port"), [
       { port: server.database.port },
     ]);
-  }
-});
-
-Deno.test("provisioning is repeatable and takes any name and password", async () => {
-  await using server = await startPostgres();
-  const odd = { user: `o'r"ole \\x`, database: `d'b" \\é`, password: `p'w" \\ $1 ü` };
-  for (const password of ["the first one", odd.password]) {
-    const connection = await provision(server.superuser, { ...odd, password });
-    const sql = postgres({ ...connection, max: 1 });
-    const [row] = await sql`
-      select current_user as name, pg_get_userbyid(datdba) as owner
-      from pg_database where datname = current_database()`;
-    assert.deepEqual(row, { name: odd.user, owner: odd.user });
-    await sql.end();
   }
 });
 

@@ -2,19 +2,19 @@ import assert from "node:assert/strict";
 import postgres from "postgres";
 import { eventually } from "../support/condition.ts";
 import { afterBytes, FaultProxy, type Moment, onSql } from "../support/fault_proxy.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { createDatabase, type TestDatabase } from "../support/postgres.ts";
 
-async function startServer(): Promise<TestPostgres> {
-  const server = await startPostgres();
+async function startServer(): Promise<TestDatabase> {
+  const server = await createDatabase();
   await server.admin("create table entry (id text); grant all on entry to public");
   return server;
 }
 
-function clientOf(server: TestPostgres, proxy: FaultProxy): postgres.Sql {
+function clientOf(server: TestDatabase, proxy: FaultProxy): postgres.Sql {
   return postgres({ ...server.database, ...proxy.address, max: 1, fetch_types: false });
 }
 
-async function entries(server: TestPostgres): Promise<unknown[]> {
+async function entries(server: TestDatabase): Promise<unknown[]> {
   const rows = await server.admin("select id from entry order by id");
   return rows.map(({ id }) => id);
 }

@@ -1,7 +1,7 @@
 import { DatabaseManager, type DatabaseManagerOptions } from "../../src/database/mod.ts";
 import type { DatabaseConfig } from "../../src/config/mod.ts";
 import { eventually } from "./condition.ts";
-import type { TestPostgres } from "./postgres.ts";
+import type { TestDatabase } from "./postgres.ts";
 
 /** A manager under test, and the events that it has logged. */
 export interface TestManager extends AsyncDisposable {
@@ -12,7 +12,7 @@ export interface TestManager extends AsyncDisposable {
 
 /** Starts a manager; disposing it closes it without patience. */
 export function startManager(
-  server: TestPostgres,
+  server: TestDatabase,
   overrides: Partial<DatabaseConfig> = {},
   options: DatabaseManagerOptions = {},
 ): TestManager {
@@ -42,7 +42,7 @@ export async function untilState(
 }
 
 /** Ends sessions of the service's user from the server's side; all of them, or one. */
-export async function terminateSessions(server: TestPostgres, pid?: number): Promise<void> {
+export async function terminateSessions(server: TestDatabase, pid?: number): Promise<void> {
   await server.admin(
     `select pg_terminate_backend(pid) from pg_stat_activity
       where usename = $1 and ($2::int is null or pid = $2::int)`,
@@ -51,7 +51,7 @@ export async function terminateSessions(server: TestPostgres, pid?: number): Pro
 }
 
 /** Waits until the session runs a statement that contains `text`. */
-export async function untilRunning(server: TestPostgres, text: string): Promise<void> {
+export async function untilRunning(server: TestDatabase, text: string): Promise<void> {
   await eventually(async () => {
     const rows = await server.admin(
       "select from pg_stat_activity where usename = $1 and state = 'active' and query like $2",
@@ -62,7 +62,7 @@ export async function untilRunning(server: TestPostgres, text: string): Promise<
 }
 
 /** Waits until the server has no session of the service's user. */
-export async function untilNoSessions(server: TestPostgres): Promise<void> {
+export async function untilNoSessions(server: TestDatabase): Promise<void> {
   await eventually(async () => await server.sessions() === 0, { what: "no session is left" });
 }
 

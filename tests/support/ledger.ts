@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { eventually } from "./condition.ts";
-import type { TestPostgres } from "./postgres.ts";
+import type { TestDatabase } from "./postgres.ts";
 
 /** What the caller of a transfer was told; `unknown`: it may have been committed or not. */
 export type Outcome = "committed" | "failed" | "unknown";
@@ -35,7 +35,7 @@ export type TransactionSql = (
 ) => PromiseLike<unknown>;
 
 /** Makes the ledger's table, for the service's user. Rows lock nothing of each other. */
-export async function createLedger(server: TestPostgres): Promise<void> {
+export async function createLedger(server: TestDatabase): Promise<void> {
   await server.admin(`create table ${TABLE} (id text not null, leg text not null)`);
   await server.admin(`grant select, insert on ${TABLE} to public`);
 }
@@ -46,7 +46,7 @@ export async function writeTransfer(sql: TransactionSql, id: string): Promise<vo
 }
 
 /** All that is committed. End the sessions of the workload first: one could still commit. */
-export async function readLedger(server: TestPostgres): Promise<LedgerEntry[]> {
+export async function readLedger(server: TestDatabase): Promise<LedgerEntry[]> {
   return await server.admin<{ id: string; leg: string }>(`select id, leg from ${TABLE}`);
 }
 
@@ -69,7 +69,7 @@ export function compareLedger(
 
 /** @throws {Error} When a transfer was lost, doubled, resurrected or torn; with their ids. */
 export async function assertLedger(
-  server: TestPostgres,
+  server: TestDatabase,
   outcomes: ReadonlyMap<string, Outcome>,
 ): Promise<void> {
   const faults = Object.entries(compareLedger(outcomes, await readLedger(server)))

@@ -1,12 +1,14 @@
 /**
- * Fails when a test run has left a process or a directory behind, and says which; run after the
- * tests. What belongs to a test process that is still alive does not count.
+ * Fails when a test run has left a process, a directory or a container behind, and says which; run
+ * after the tests. What belongs to a test process that is still alive does not count.
  *
  * @module
  */
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { listProcesses } from "../../dev/postgres/processes.ts";
+import { whyNoContainers } from "./docker.ts";
+import { abandonedContainers } from "./postgres_container_owner.ts";
 import { abandonedDirectories, isOwned, TEST_PREFIX } from "./postgres_directory.ts";
 
 /** One line for each thing that is left. */
@@ -20,7 +22,12 @@ export async function findLeftovers(): Promise<string[]> {
     }
   }
   const directories = await abandonedDirectories(0);
-  return [...leftovers, ...directories.map((path) => `directory ${path}`)];
+  const containers = await whyNoContainers() === undefined ? await abandonedContainers() : [];
+  return [
+    ...leftovers,
+    ...directories.map((path) => `directory ${path}`),
+    ...containers.map((id) => `container ${id}`),
+  ];
 }
 
 if (import.meta.main) {

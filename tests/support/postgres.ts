@@ -1,25 +1,33 @@
-import postgres from "postgres";
-import { type ConnectionInfo, EmbeddedServer, type StopMode } from "../../dev/postgres/server.ts";
-import type { DatabaseConfig } from "../../src/config/config.ts";
-import { Secret } from "../../src/config/secret.ts";
-import { clearAbandonedDirectories, TestDirectory } from "./postgres_directory.ts";
-import {
-  copyTemplateCluster,
-  DATABASE,
-  SUPERUSER_PASSWORD,
-  TEST_SETTINGS,
-} from "./postgres_template.ts";
+import type { ConnectionInfo, StopMode } from "../../dev/postgres/server.ts";
+import { TestDatabase } from "./postgres_database.ts";
+import { startEmbedded } from "./postgres_embedded.ts";
+import { chooseProvider } from "./postgres_provider.ts";
+import type { StartServer, TestPostgresOptions, TestServer } from "./postgres_server.ts";
+import { SharedDatabase } from "./postgres_shared.ts";
+import { DATABASE } from "./postgres_template.ts";
 
-export interface TestPostgresOptions {
-  /** Server settings as in postgresql.conf, e.g. `{ max_connections: "20" }`. */
-  readonly settings?: Readonly<Record<string, string>>;
-  /** Gets each line of the server's log. */
-  readonly onLog?: (line: string) => void;
+export { TestDatabase, type TestPostgresOptions };
+
+const provider = await chooseProvider();
+
+/**
+ * A fresh database and a role that owns it, for a test that leaves the server as it is. Disposing
+ * it leaves nothing behind.
+ *
+ * ```ts
+ * await using server = await createDatabase();
+ * const sql = postgres(server.database);
+ * ```
+ */
+export async function createDatabase(): Promise<TestDatabase> {
+  if (provider.sharedServer === undefined) return await startPostgres();
+  return await SharedDatabase.create(provider.sharedServer);
 }
 
 /**
- * Starts a fresh PostgreSQL with an empty `treasury_db` on a free port. Disposing it leaves no
- * process and no file behind.
+ * Starts a fresh PostgreSQL with an empty `treasury_db` on a free port, for a test that stops,
+ * breaks or configures its server, or counts on these names. Disposing it leaves no process and no
+ * file behind.
  *
  * ```ts
  * await using server = await startPostgres();
@@ -27,44 +35,38 @@ export interface TestPostgresOptions {
  * ```
  */
 export async function startPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
-  await clearAbandonedDirectories();
-  await using cleanup = new AsyncDisposableStack();
-  const directory = cleanup.use(await TestDirectory.make());
-  await copyTemplateCluster(directory.path);
-  const server = cleanup.use(
-    new EmbeddedServer({
-      directory: directory.path,
-      name: directory.serverName,
-      password: SUPERUSER_PASSWORD,
-      settings: { ...TEST_SETTINGS, ...options.settings },
-      ...(options.onLog !== undefined && { onLog: options.onLog }),
-    }),
-  );
-  await server.start();
-  return new TestPostgres(server, cleanup.move());
+  return await own(provider.startServer, options);
+}
+
+/** As {@linkcode startPostgres}, embedded whatever the provider is: for tests of just that. */
+export async function startEmbeddedPostgres(
+  options: TestPostgresOptions = {},
+): Promise<TestPostgres> {
+  return await own(startEmbedded, options);
 }
 
 /** A real PostgreSQL for one test, and the faults that a test can give it. */
-export class TestPostgres implements AsyncDisposable {
-  readonly #server: EmbeddedServer;
+export class TestPostgres extends TestDatabase {
+  readonly #server: TestServer;
   readonly #cleanup: AsyncDisposableStack;
 
-  constructor(server: EmbeddedServer, cleanup: AsyncDisposableStack) {
+  constructor(server: TestServer, cleanup: AsyncDisposableStack) {
+    super();
     this.#server = server;
     this.#cleanup = cleanup;
   }
 
   /** How the service connects. The same over restarts. */
-  get database(): ConnectionInfo {
+  override get database(): ConnectionInfo {
     return { ...this.superuser, ...DATABASE };
   }
 
   /** Like {@linkcode database}, as `postgres`. */
-  get superuser(): ConnectionInfo {
+  override get superuser(): ConnectionInfo {
     return { ...this.#server.superuser, database: DATABASE.database };
   }
 
-  /** Of the postmaster; `undefined` while the server is down. */
+  /** Of the postmaster; `undefined` while the server is down, and in a container. */
   get pid(): number | undefined {
     return this.#server.pid;
   }
@@ -94,75 +96,13 @@ export class TestPostgres implements AsyncDisposable {
     await this.#server.resume();
   }
 
-  /**
-   * Runs one statement as the superuser, on a connection of its own.
-   *
-   * ```ts
-   * await server.admin("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1", [
-   *   server.database.user,
-   * ]);
-   * ```
-   */
-  async admin<Row extends Record<string, unknown> = Record<string, unknown>>(
-    statement: string,
-    parameters: (string | number | boolean | null)[] = [],
-  ): Promise<Row[]> {
-    const sql = postgres({ ...this.superuser, max: 1, onnotice: () => {} });
-    try {
-      return [...await sql.unsafe<Row[]>(statement, parameters)];
-    } finally {
-      await sql.end({ timeout: 5 });
-    }
-  }
-
-  /** Sessions of the service's user that the server has now. */
-  async sessions(): Promise<number> {
-    const [row] = await this.admin<{ count: number }>(
-      "select count(*)::int as count from pg_stat_activity where usename = $1",
-      [DATABASE.user],
-    );
-    return row!.count;
-  }
-
-  /** The specification's defaults for this server, with retries that suit a test's patience. */
-  config(overrides: Partial<DatabaseConfig> = {}): DatabaseConfig {
-    const { host, port, database, user, password } = this.database;
-    return {
-      hosts: [{ host, port }],
-      readHosts: [],
-      database,
-      user,
-      password: new Secret(password),
-      passwordFile: undefined,
-      schema: "public",
-      tls: { mode: "disable", rootCert: undefined, cert: undefined, key: undefined },
-      applicationName: "treasury-test",
-      options: undefined,
-      targetSessionAttrs: "any",
-      connectTimeoutMs: 5_000,
-      keepAlives: true,
-      keepAlivesIdleMs: 60_000,
-      maxConnections: 25,
-      maxIdleConnections: 5,
-      minIdleConnections: 0,
-      maxConnecting: 4,
-      connectionMaxLifetimeMs: 3_600_000,
-      connectionMaxIdleTimeMs: 900_000,
-      acquireTimeoutMs: 5_000,
-      acquireQueueLimit: 1_000,
-      idleCheckAfterMs: 30_000,
-      leakWarningAfterMs: 0,
-      pingTimeoutMs: 5_000,
-      circuitFailureThreshold: 5,
-      retryInitialDelayMs: 20,
-      retryMaxDelayMs: 200,
-      authRetryDelayMs: 400,
-      migrateOnStart: false,
-      ...overrides,
-    };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
+  override async [Symbol.asyncDispose](): Promise<void> {
     await this.#cleanup.disposeAsync();
   }
+}
+
+async function own(startServer: StartServer, options: TestPostgresOptions): Promise<TestPostgres> {
+  await using cleanup = new AsyncDisposableStack();
+  const server = await startServer(options, cleanup);
+  return new TestPostgres(server, cleanup.move());
 }

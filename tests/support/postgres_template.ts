@@ -5,9 +5,9 @@ import postgres from "postgres";
 import { exists } from "../../dev/files.ts";
 import { serverAccount } from "../../dev/postgres/account.ts";
 import { clusterPaths } from "../../dev/postgres/cluster.ts";
-import { provision } from "../../dev/postgres/provision.ts";
 import { type ConnectionInfo, EmbeddedServer } from "../../dev/postgres/server.ts";
 import { TestDirectory } from "./postgres_directory.ts";
+import { makeUser } from "./postgres_user.ts";
 
 /** Change it when the content of the template changes. */
 const TEMPLATE_VERSION = "2";
@@ -72,7 +72,7 @@ async function makeCluster({ path, serverName }: TestDirectory): Promise<void> {
     initdbFlags: ["--no-sync", "--wal-segsize=1"],
   });
   await server.start();
-  await provision(server.superuser, DATABASE);
+  await makeUser(server.superuser, DATABASE);
   await dropSpareDatabases({ ...server.superuser, database: DATABASE.database });
   await server.stop();
 }

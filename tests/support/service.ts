@@ -3,9 +3,11 @@ import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { Project } from "../../dev/project.ts";
-import type { TestPostgres } from "./postgres.ts";
+import type { TestDatabase } from "./postgres.ts";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+const SECRETS = "/run/secrets";
 
 /** A log record of the service. */
 export type LogRecord = Readonly<Record<string, unknown>>;
@@ -15,10 +17,16 @@ export interface ServiceOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Content of the `.env` file in its working directory. */
   readonly envFile?: string;
+  /**
+   * The directory that it may read in place of `/run/secrets`, which a test cannot write to.
+   *
+   * @default /run/secrets
+   */
+  readonly secrets?: string;
 }
 
 /** The settings that make the service use this database. */
-export function databaseEnv({ database }: TestPostgres): Record<string, string> {
+export function databaseEnv({ database }: TestDatabase): Record<string, string> {
   return {
     DB_HOST: database.host,
     DB_PORT: String(database.port),
@@ -55,7 +63,7 @@ export async function launchService(options: ServiceOptions = {}): Promise<Servi
   }
   const { PATH = "", HOME = "" } = Deno.env.toObject();
   const child = new Deno.Command(Deno.execPath(), {
-    args: (await new Project(ROOT).startArguments()).map(fromAnywhere),
+    args: (await new Project(ROOT).startArguments()).map((one) => fromAnywhere(one, options)),
     cwd: directory,
     clearEnv: true,
     env: { PATH, HOME, NO_COLOR: "1", ...options.env },
@@ -67,10 +75,10 @@ export async function launchService(options: ServiceOptions = {}): Promise<Servi
 }
 
 /** The task's paths are relative to the project, where a developer's `.env` would join in. */
-function fromAnywhere(argument: string): string {
+function fromAnywhere(argument: string, { secrets = SECRETS }: ServiceOptions): string {
   if (argument === "src/main.ts") return join(ROOT, argument);
   return argument.startsWith("--allow-read=")
-    ? argument.replace("migrations", join(ROOT, "migrations"))
+    ? argument.replace("migrations", join(ROOT, "migrations")).replace(SECRETS, secrets)
     : argument;
 }
 
