@@ -19,6 +19,8 @@ export interface Availability {
   readonly isUsable: boolean;
   /** Whether its server takes writes. */
   readonly isWritable: boolean;
+  /** Why nothing may be written, whatever its server takes: the schema is dirty. */
+  readonly writeRefusal?: DatabaseError | undefined;
   /** Why it is not usable. */
   readonly outage: DatabaseError | undefined;
 }
@@ -40,6 +42,8 @@ export function route<T extends Availability>(
   read?: T,
 ): T {
   if (primary.isUsable) {
+    // The server would let a write through, so what is not declared as a read is refused too.
+    if (access !== "read" && primary.writeRefusal !== undefined) throw held(primary.writeRefusal);
     if (access === "write" && !primary.isWritable) throw new DatabaseError("READ_ONLY");
     return primary;
   }
@@ -49,5 +53,12 @@ export function route<T extends Availability>(
   throw new DatabaseError("READ_ONLY", {
     message: "The primary cannot be used, and only reads may go to a read host (DB_READ_HOSTS)",
     cause: primary.outage,
+  });
+}
+
+function held(refusal: DatabaseError): DatabaseError {
+  return new DatabaseError("READ_ONLY", {
+    message: `Nothing may be written: ${refusal.message}`,
+    cause: refusal,
   });
 }

@@ -44,6 +44,9 @@ export const ERROR_CODES = {
   DATABASE_NOT_FOUND: misconfigured("The configured database does not exist."),
   TLS_FAILED: misconfigured("No secure connection to the database could be made."),
   CONNECTION_REJECTED: misconfigured("The database server rejected the connection."),
+  POOLER_MISMATCH: misconfigured(
+    "A connection pooler is in the way that the service is not set up for.",
+  ),
   // Not an outage: the connections that are open go on working, and an open circuit would stop them.
   TOO_MANY_CONNECTIONS: busy("The database server has no free connection slot."),
   // Not an outage: a full disk stops writes, and reads go on.
@@ -62,7 +65,7 @@ export const ERROR_CODES = {
   CONSTRAINT_VIOLATION: refused("The data breaks a rule of the database."),
   TRANSACTION_ABORTED: refused("The transaction was rolled back because a statement had failed."),
   // Not retryable and not an outage: whoever tries again must look first whether it is done.
-  COMMIT_UNKNOWN: refused("It is unknown whether the transaction was committed."),
+  COMMIT_UNKNOWN: refused("It is unknown whether the change was committed."),
   READ_ONLY: refused("The database is read-only at the moment."),
   INVALID_USE: refused("The service used the database in a wrong way."),
   QUERY_FAILED: refused("The database could not run the query."),

@@ -4,6 +4,7 @@ import {
   type DatabaseErrorCode,
   ERROR_CODES,
 } from "./error_codes.ts";
+import { codeOfPoolerError } from "./pooler_errors.ts";
 
 export type { DatabaseErrorCode } from "./error_codes.ts";
 
@@ -76,8 +77,9 @@ export function classify(error: unknown): DatabaseError {
   if (!(error instanceof Error)) return new DatabaseError("QUERY_FAILED", { cause: error });
   const code = String(codeOf(error));
   if (error.name === "PostgresError") {
-    return new DatabaseError(codeOfSqlState(code), {
-      message: `${error.message} (SQLSTATE ${code})`,
+    const known = codeOfPoolerError(code, error.message) ?? codeOfSqlState(code);
+    return new DatabaseError(known, {
+      message: `${messageWithoutData(error)} (SQLSTATE ${code})`,
       cause: error,
       sqlState: code,
     });
@@ -116,16 +118,25 @@ const KEPT_FIELDS = [
   "constraint_name",
 ] as const;
 
+/** Data exceptions (class 22) quote the value that they are about, and nothing else. */
+function messageWithoutData(error: Error): string {
+  const isDataException = error.name === "PostgresError" && String(codeOf(error)).startsWith("22");
+  return isDataException ? error.message.replace(/"[^]*"/, '"…"') : error.message;
+}
+
 function withoutData(error: unknown): unknown {
   if (error instanceof DatabaseError) return error;
   if (error instanceof AggregateError) {
     return new AggregateError(error.errors.map(withoutData), error.message);
   }
   if (!(error instanceof Error)) return typeof error === "string" ? error : undefined;
-  const copy = new Error(error.message);
+  const message = messageWithoutData(error);
+  const copy = new Error(message);
   Object.defineProperty(copy, "name", { value: error.name });
   // Read only when shown: writing out a stack is slow.
-  Object.defineProperty(copy, "stack", { get: () => error.stack });
+  Object.defineProperty(copy, "stack", {
+    get: () => error.stack?.replace(error.message, () => message),
+  });
   for (const field of KEPT_FIELDS) {
     const value: unknown = Reflect.get(error, field);
     if (value !== undefined) Object.defineProperty(copy, field, { value, enumerable: true });

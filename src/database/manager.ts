@@ -1,12 +1,16 @@
-import type { DatabaseConfig } from "../config/mod.ts";
+import type { DatabaseConfig, Secret } from "../config/mod.ts";
 import { type Access, type AccessMode, accessModeOf, route } from "./access_mode.ts";
 import type { CircuitBreaker } from "./circuit_breaker/mod.ts";
+import type { ConnectionBudget } from "./budget.ts";
+import { BudgetCheck } from "./budget_check.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Parameter } from "./connection/driver.ts";
+import type { Lookup } from "./connection/socket.ts";
 import type { DatabaseError } from "./errors.ts";
 import { Lane } from "./lane/lane.ts";
 import type { Lender } from "./operation/lender.ts";
 import { type Logger, silentLogger } from "./logger.ts";
+import type { DatabaseObserver, OperationName, PoolName } from "./observer.ts";
 import {
   type OperationOptions,
   runOperation,
@@ -24,24 +28,30 @@ import type { Transaction } from "./operation/transaction_scope.ts";
 export interface DatabaseManagerOptions {
   /**
    * Gets the events `database.connected`, `.connect_failed`, `.lost`, `.recovered`, `.read_only`,
-   * `.read_write`, `.unavailable`, `.leak` and `.closed`.
+   * `.read_write`, `.unavailable`, `.connection_budget`, `.no_pooler`, `.pool_exhausted`,
+   * `.pool_relieved`, `.leak`, `.listener_failed` and `.closed`.
    */
   readonly logger?: Logger | undefined;
   /**
    * Runs when the database answers for the first time, before the state becomes
-   * `connected`; migrations, for instance. When it fails it is tried again.
+   * `connected`; migrations, for instance. When it fails it is tried again. When it resolves with
+   * an error, that is why nothing may be written: the access mode is `READ_ONLY`, and it runs
+   * again from time to time.
    */
-  readonly prepare?: ((signal: AbortSignal) => Promise<void>) | undefined;
+  readonly prepare?: ((signal: AbortSignal) => Promise<DatabaseError | void>) | undefined;
+  /** Hears of operations and of what the pools do; for metrics and traces. */
+  readonly observer?: DatabaseObserver | undefined;
+  /** Told of each password that is read from DB_PASSWORD_FILE, for a log that must not show it. */
+  readonly onPassword?: ((password: Secret) => void) | undefined;
+  /** Resolves host names; default: the operating system. */
+  readonly lookup?: Lookup | undefined;
   readonly clock?: Clock | undefined;
   /** From 0 up to 1; for jitter. */
   readonly random?: (() => number) | undefined;
 }
 
 /** Settings of a query, or of work on one connection. */
-export interface QueryOptions extends OperationOptions {
-  /** `read` may go to a read host while the primary is away; see {@linkcode Access}. */
-  readonly access?: Access | undefined;
-}
+export type QueryOptions = OperationOptions;
 
 export interface PingOptions {
   readonly signal?: AbortSignal | undefined;
@@ -65,6 +75,12 @@ export type OperatorCircuit = Pick<
   CircuitBreaker,
   "state" | "snapshot" | "onTransition" | "forceOpen" | "reset"
 >;
+
+/** One pool, and the circuit breaker that lets calls through to it. */
+export interface LaneView {
+  stats(): PoolStats;
+  readonly circuit: OperatorCircuit;
+}
 
 /**
  * Keeps the service connected to its database: a pool of connections, a circuit
@@ -90,23 +106,39 @@ export type OperatorCircuit = Pick<
  */
 export class DatabaseManager implements AsyncDisposable {
   readonly config: DatabaseConfig;
+  readonly #observer: DatabaseObserver | undefined;
   readonly #primary: Lane;
   readonly #read: Lane | undefined;
   readonly #state: StateHolder;
+  readonly #budget: BudgetCheck;
   readonly #lenders: Readonly<Record<Access | "any", Lender>>;
   #ending: "closing" | "closed" | undefined;
 
   constructor(config: DatabaseConfig, options: DatabaseManagerOptions = {}) {
     const { logger = silentLogger, prepare, clock = systemClock, random = Math.random } = options;
+    const { observer, lookup, onPassword } = options;
     this.config = config;
+    this.#observer = observer;
     this.#state = new StateHolder(logger, () => clock.now());
-    const shared = { logger, clock, random, onChange: () => this.#update() };
-    this.#primary = new Lane({ ...shared, config, prepare, isForReads: false });
-    this.#read = config.readHosts.length === 0
-      ? undefined
-      : new Lane({ ...shared, config: readLaneConfig(config), isForReads: true });
+    this.#budget = new BudgetCheck(config, logger);
+    const connectOptions = { clock, lookup, onPassword };
+    const shared = { logger, clock, random, connectOptions, onChange: () => this.#update() };
+    this.#primary = new Lane({
+      ...shared,
+      config,
+      prepare,
+      inspect: (lender, signal) => this.#budget.run(lender, signal),
+      isForReads: false,
+      observer: observer?.pool("primary"),
+    });
+    this.#read = config.readHosts.length === 0 ? undefined : new Lane({
+      ...shared,
+      config: readLaneConfig(config),
+      isForReads: true,
+      observer: observer?.pool("read"),
+    });
     const lender = (access?: Access): Lender => ({
-      lend: async (use, signal) => await route(access, this.#primary, this.#read).lend(use, signal),
+      lend: (use, signal) => route(access, this.#primary, this.#read).lend(use, signal),
       clock,
       random,
     });
@@ -131,6 +163,19 @@ export class DatabaseManager implements AsyncDisposable {
     return this.#state.connectedAt;
   }
 
+  /** Why nothing may be written although the server takes writes: the schema is dirty. */
+  get writeRefusal(): DatabaseError | undefined {
+    return this.#primary.writeRefusal;
+  }
+
+  /**
+   * Whether the connections of all replicas fit into the primary, as it was when the database last
+   * came or came back. Undefined before that, and behind a pooler in transaction mode.
+   */
+  get connectionBudget(): ConnectionBudget | undefined {
+    return this.#budget.budget;
+  }
+
   /** The primary's circuit breaker. */
   get circuit(): OperatorCircuit {
     return this.#primary.circuit;
@@ -152,6 +197,13 @@ export class DatabaseManager implements AsyncDisposable {
     return this.#primary.stats();
   }
 
+  /** The pools and their circuits; `read` only with read hosts (`DB_READ_HOSTS`). */
+  get lanes(): ReadonlyMap<PoolName, LaneView> {
+    const lanes = new Map<PoolName, LaneView>([["primary", this.#primary]]);
+    if (this.#read !== undefined) lanes.set("read", this.#read);
+    return lanes;
+  }
+
   /**
    * Runs one statement on a connection of the pool.
    *
@@ -171,10 +223,12 @@ export class DatabaseManager implements AsyncDisposable {
     first: QueryOptions | TemplateStringsArray,
     ...parameters: readonly Parameter[]
   ): QueryTag | Promise<readonly object[]> {
-    if (isTemplate(first)) return runStatement(this.#lenders.any, first, parameters);
+    if (isTemplate(first)) {
+      return this.#operation("query", () => runStatement(this.#lenders.any, first, parameters));
+    }
     const lender = this.#lenders[first.access ?? "any"];
     return <Row extends object>(strings: TemplateStringsArray, ...values: readonly Parameter[]) =>
-      runStatement<Row>(lender, strings, values, first);
+      this.#operation("query", () => runStatement<Row>(lender, strings, values, first));
   }
 
   /**
@@ -183,27 +237,30 @@ export class DatabaseManager implements AsyncDisposable {
    *
    * @throws {DatabaseError} `CIRCUIT_OPEN` with the outage as its cause, `READ_ONLY`, what
    * acquiring throws (`ACQUIRE_TIMEOUT`, `QUEUE_FULL`, connect errors, `ABORTED`), or what a
-   * statement failed with. Errors of `work` itself are passed on.
+   * statement failed with; `COMMIT_UNKNOWN` when it may have been done, and is neither a `read`
+   * nor `idempotent`. Errors of `work` itself are passed on.
    */
   withConnection<T>(
     work: Work<T>,
     options: QueryOptions = {},
   ): Promise<T> {
-    return runOperation(this.#lenders[options.access ?? "any"], work, options);
+    const lender = this.#lenders[options.access ?? "any"];
+    return this.#operation("connection", () => runOperation(lender, work, options));
   }
 
   /**
    * Runs `work` in a transaction: commits when it succeeds, rolls back when it throws. A read-only
    * transaction may go to a read host; any other fails at once while writes are refused.
    *
-   * @throws {DatabaseError} As {@linkcode DatabaseManager.withConnection}, and `COMMIT_UNKNOWN`.
+   * @throws {DatabaseError} As {@linkcode DatabaseManager.withConnection}; but `COMMIT_UNKNOWN` only
+   * when the commit itself was lost.
    */
   transaction<T>(
     work: (tx: Transaction) => T | Promise<T>,
     options: TransactionOptions = {},
   ): Promise<T> {
     const lender = options.readOnly === true ? this.#lenders.read : this.#lenders.write;
-    return runTransaction(lender, work, options);
+    return this.#operation("transaction", () => runTransaction(lender, work, options));
   }
 
   /**
@@ -214,10 +271,12 @@ export class DatabaseManager implements AsyncDisposable {
    * @throws {DatabaseError} `PING_TIMEOUT`, `CIRCUIT_OPEN`, `ACQUIRE_TIMEOUT` when every
    * connection is in use, connect errors, or `ABORTED`.
    */
-  async ping({ signal, timeoutMs }: PingOptions = {}): Promise<PingResult> {
-    const lane = route("read", this.#primary, this.#read);
-    const { responseTimeMs } = await lane.ping({ signal, timeoutMs });
-    return { responseTimeMs, accessMode: this.accessMode };
+  ping({ signal, timeoutMs }: PingOptions = {}): Promise<PingResult> {
+    return this.#operation("ping", async () => {
+      const lane = route("read", this.#primary, this.#read);
+      const { responseTimeMs } = await lane.ping({ signal, timeoutMs });
+      return { responseTimeMs, accessMode: this.accessMode };
+    });
   }
 
   /**
@@ -236,6 +295,10 @@ export class DatabaseManager implements AsyncDisposable {
     return this.close();
   }
 
+  #operation<T>(name: OperationName, run: () => Promise<T>): Promise<T> {
+    return this.#observer === undefined ? run() : this.#observer.operation(name, run);
+  }
+
   /** State and access mode are what the circuits make them; this only says so. */
   #update(): void {
     const primary = this.#primary;
@@ -243,6 +306,7 @@ export class DatabaseManager implements AsyncDisposable {
       state: this.#ending ?? primary.state,
       accessMode: this.#ending === undefined ? accessModeOf(primary, this.#read) : "UNAVAILABLE",
       error: primary.outage,
+      writeRefusal: primary.writeRefusal,
     });
   }
 }

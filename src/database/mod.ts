@@ -5,6 +5,7 @@
  * @module
  */
 export type { Access, AccessMode } from "./access_mode.ts";
+export { type BudgetLimit, type ConnectionBudget, describeShortage } from "./budget.ts";
 export type { CircuitSnapshot, CircuitState, CircuitTransition } from "./circuit_breaker/mod.ts";
 export type { Clock } from "./clock.ts";
 export { connect, type ConnectOptions } from "./connection/connect.ts";
@@ -15,20 +16,36 @@ export type { Logger } from "./logger.ts";
 export {
   DatabaseManager,
   type DatabaseManagerOptions,
+  type LaneView,
   type OperatorCircuit,
   type PingOptions,
   type PingResult,
   type QueryOptions,
   type QueryTag,
 } from "./manager.ts";
+export { createMigration } from "./migration/create.ts";
 export {
+  migrateDown,
+  type MigrateOptions,
+  migrateTo,
   migrateUp,
-  type MigrationOptions,
-  type MigrationResult,
   readSchemaVersion,
-  type SchemaVersion,
-} from "./migration/migrations.ts";
+} from "./migration/migrate.ts";
+export type { MigrationOptions } from "./migration/locked_session.ts";
+export type { MigrationResult } from "./migration/migration_run.ts";
+export { folderAt } from "./migration/migration_files.ts";
+export type { SchemaVersion } from "./migration/migration_table.ts";
+export { prepareSchema } from "./migration/prepare.ts";
+export { dropSchema, forceVersion } from "./migration/repair.ts";
+export {
+  type MigrationStatus,
+  readMigrationStatus,
+  type VersionState,
+  type VersionStatus,
+} from "./migration/status.ts";
+export type { DatabaseObserver, OperationName, PoolName, PoolObserver } from "./observer.ts";
 export type { OperationOptions } from "./operation/operation.ts";
+export { peekSchemaVersion } from "./migration/peek_version.ts";
 export type { CloseOptions, CloseReason, PoolStats } from "./pool/mod.ts";
 export type { DatabaseState, DatabaseStatus, StateChange, StateListener } from "./state.ts";
 export type { IsolationLevel, TransactionOptions } from "./operation/transaction_options.ts";

@@ -18,6 +18,8 @@ export interface DatabaseStatus {
   readonly accessMode: AccessMode;
   /** Why it is disconnected. */
   readonly error: DatabaseError | undefined;
+  /** Why nothing may be written although the server takes writes: the schema is dirty. */
+  readonly writeRefusal?: DatabaseError | undefined;
 }
 
 /** One step to another state or access mode. */
@@ -98,11 +100,14 @@ export class StateHolder {
   #logConnected({ accessMode }: DatabaseStatus): void {
     this.#connectedAt = new Date();
     if (this.#lostAt === undefined) {
-      this.#logger.info({ event: "database.connected", accessMode }, "Connected to the database");
+      this.#logger.info(
+        { event: "database.connected", access_mode: accessMode },
+        "Connected to the database",
+      );
     } else {
       const downtimeMs = Math.round(this.#now() - this.#lostAt);
       this.#logger.info(
-        { event: "database.recovered", accessMode, downtimeMs },
+        { event: "database.recovered", access_mode: accessMode, downtime_ms: downtimeMs },
         "The database is back",
       );
     }
@@ -120,12 +125,8 @@ export class StateHolder {
   #logAccess(status: DatabaseStatus, previous: DatabaseStatus): void {
     const { accessMode, error } = status;
     if (accessMode === "READ_ONLY") {
-      this.#logger.warn(
-        { event: "database.read_only", ...(error && { code: error.code }) },
-        error === undefined
-          ? "The database refuses writes; reads go on"
-          : "The primary cannot be used; reads go to a read host, writes fail",
-      );
+      const { code } = error ?? status.writeRefusal ?? {};
+      this.#logger.warn({ event: "database.read_only", ...(code && { code }) }, readOnly(status));
     } else if (loggedMode(previous) !== "READ_ONLY") {
       return;
     } else if (accessMode === "READ_WRITE") {
@@ -146,6 +147,14 @@ export class StateHolder {
       }
     }
   }
+}
+
+function readOnly({ error, writeRefusal }: DatabaseStatus): string {
+  if (error !== undefined) {
+    return "The primary cannot be used; reads go to a read host, writes fail";
+  }
+  if (writeRefusal === undefined) return "The database refuses writes; reads go on";
+  return `Writes are refused, reads go on: ${writeRefusal.message}`;
 }
 
 /** At the start a read host can be faster than the primary, which is no news. */

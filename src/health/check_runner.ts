@@ -10,9 +10,22 @@ import type { WallClock } from "./clock.ts";
  */
 const SETTLE_MS = 50;
 
+/** Hears of every check, for metrics and traces. */
+export interface HealthObserver {
+  /**
+   * Makes a check with `run`, which never rejects, and passes on its result. What `run` does is done
+   * inside, so an asynchronous context can be set. Must not throw.
+   */
+  readonly check: (
+    dependency: string,
+    run: () => Promise<DependencyHealth>,
+  ) => Promise<DependencyHealth>;
+}
+
 /** Settings of a {@linkcode CheckRunner}. */
 export interface CheckRunnerOptions {
   readonly clock: WallClock;
+  readonly observer?: HealthObserver | undefined;
   /** Called when `latest` was replaced. */
   readonly onResult: () => void;
   /** Gets what the checker threw. */
@@ -41,7 +54,7 @@ export class CheckRunner {
 
   /** Checks now, or joins the check that is running. Never rejects. */
   run(): Promise<DependencyHealth> {
-    this.#running ??= this.#check().finally(() => this.#running = undefined);
+    this.#running ??= this.#observed().finally(() => this.#running = undefined);
     return this.#running;
   }
 
@@ -66,6 +79,12 @@ export class CheckRunner {
       if (this.#running === undefined) void this.run();
       else void this.#running.then(() => this.#closing.signal.aborted ? undefined : this.run());
     }, SETTLE_MS);
+  }
+
+  #observed(): Promise<DependencyHealth> {
+    const { observer } = this.#options;
+    const check = () => this.#check();
+    return observer === undefined ? check() : observer.check(this.checker.name, check);
   }
 
   async #check(): Promise<DependencyHealth> {

@@ -5,6 +5,7 @@
  * @module
  */
 export { aggregate, type Verdict } from "./aggregate.ts";
+export type { HealthObserver } from "./check_runner.ts";
 export {
   CheckTimer,
   type Dependency,

@@ -7,8 +7,10 @@ import {
 } from "../../gen/treasury/v1/health_pb.ts";
 import {
   type CircuitState as DatabaseCircuitState,
+  type ConnectionBudget,
   DatabaseError,
   type DatabaseManager,
+  describeShortage,
   type PoolStats,
 } from "../database/mod.ts";
 import { CheckTimer, type DependencyChecker, type Finding, OVERRUN_MARGIN_MS } from "./checker.ts";
@@ -17,7 +19,16 @@ import { systemWallClock, type WallClock } from "./clock.ts";
 /** What the checker needs of the database manager. */
 export type DatabaseProbe = Pick<
   DatabaseManager,
-  "config" | "ping" | "poolStats" | "accessMode" | "lastError" | "circuit" | "onStateChange"
+  | "config"
+  | "state"
+  | "ping"
+  | "poolStats"
+  | "accessMode"
+  | "lastError"
+  | "writeRefusal"
+  | "connectionBudget"
+  | "circuit"
+  | "onStateChange"
 >;
 
 /** Settings of a {@linkcode PostgreSQLChecker}. */
@@ -81,7 +92,22 @@ export class PostgreSQLChecker implements DependencyChecker {
       if (error.code === "ACQUIRE_TIMEOUT") return exhausted(error);
       if (this.#database.accessMode !== "READ_ONLY") return failed(this.#database, error);
     }
+    await this.#settled();
     return FINDINGS[this.#database.accessMode](this.#database);
+  }
+
+  /**
+   * Right after the start the server answers before the schema has been looked at. That is no
+   * outage, so the check waits for the end of the first attempt, for as long as a ping may take.
+   */
+  async #settled(): Promise<void> {
+    if (this.#database.state !== "connecting") return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const unsubscribe = this.#database.onStateChange(() => resolve());
+    const timer = this.#clock.setTimeout(resolve, this.#database.config.pingTimeoutMs);
+    await promise;
+    this.#clock.clearTimeout(timer);
+    unsubscribe();
   }
 }
 
@@ -93,22 +119,32 @@ const CIRCUIT_STATES: Readonly<Record<DatabaseCircuitState, CircuitState>> = {
 
 const NOT_PREPARED = "Database is not prepared for use";
 
+/** Connections that would not fit are no fault yet: they are told of, and change no status. */
+function healthy(budget: ConnectionBudget | undefined): string {
+  const shortage = budget && describeShortage(budget);
+  const message = "Database connection healthy";
+  return shortage === undefined ? message : `${message}; ${shortage}`;
+}
+
 /** What an answer of the database means in each access mode. */
 const FINDINGS: Readonly<
   Record<DatabaseManager["accessMode"], (database: DatabaseProbe) => Finding>
 > = {
-  READ_WRITE: () => ({
+  READ_WRITE: ({ connectionBudget }) => ({
     status: ServiceStatus.HEALTHY,
-    message: "Database connection healthy",
+    message: healthy(connectionBudget),
     accessMode: AccessMode.READ_WRITE,
   }),
-  READ_ONLY: ({ lastError }) => ({
+  READ_ONLY: ({ lastError, writeRefusal }) => ({
     status: ServiceStatus.DEGRADED,
-    message: lastError === undefined
-      ? "Database is read-only: writes are refused"
-      : "Primary database is unavailable: reads go to a standby, writes are refused",
-    error: lastError?.publicMessage ?? "The database accepts no writes at the moment.",
-    errorCode: lastError?.code ?? "READ_ONLY",
+    message: lastError !== undefined
+      ? "Primary database is unavailable: reads go to a standby, writes are refused"
+      : writeRefusal !== undefined
+      ? "Database schema is dirty: writes are refused"
+      : "Database is read-only: writes are refused",
+    error: (lastError ?? writeRefusal)?.publicMessage ??
+      "The database accepts no writes at the moment.",
+    errorCode: (lastError ?? writeRefusal)?.code ?? "READ_ONLY",
     accessMode: AccessMode.READ_ONLY,
   }),
   // The server answers, but the manager lets no query through until the migrations have run.

@@ -1,6 +1,6 @@
 import { type DependencyHealth, ServiceStatus } from "../../gen/treasury/v1/health_pb.ts";
 import { abortable } from "../abortable.ts";
-import { CheckRunner } from "./check_runner.ts";
+import { CheckRunner, type HealthObserver } from "./check_runner.ts";
 import type { DependencyChecker } from "./checker.ts";
 import { systemWallClock, type WallClock } from "./clock.ts";
 import { type HealthReport, sameStory, summarize } from "./report.ts";
@@ -18,6 +18,7 @@ export interface HealthRegistryOptions {
   readonly checkIntervalMs?: number;
   /** Gets what a checker threw, for the log. Clients never see it. */
   readonly onCheckError?: (dependency: string, error: unknown) => void;
+  readonly observer?: HealthObserver | undefined;
   readonly clock?: WallClock;
   /** From 0 to 1, as `Math.random`. */
   readonly random?: () => number;
@@ -74,6 +75,7 @@ export class HealthRegistry implements AsyncDisposable {
   /** @throws {TypeError} When two checkers have the same name. */
   constructor(options: HealthRegistryOptions) {
     const { checkers, clock = systemWallClock, onCheckError: onError = () => {} } = options;
+    const { observer } = options;
     this.#clock = clock;
     this.#intervalMs = options.checkIntervalMs ?? 30_000;
     this.#random = options.random ?? Math.random;
@@ -81,7 +83,7 @@ export class HealthRegistry implements AsyncDisposable {
     this.#runners = new Map(
       checkers.map((checker) => [
         checker.name,
-        new CheckRunner(checker, { clock, onResult, onError }),
+        new CheckRunner(checker, { clock, observer, onResult, onError }),
       ]),
     );
     if (this.#runners.size < checkers.length) {

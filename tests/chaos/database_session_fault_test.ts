@@ -29,6 +29,27 @@ for (const state of ["idle", "active", "idle in transaction"]) {
 }
 
 testFault({
+  name: "sessions are terminated while they start",
+  // The server waits for a second once it has checked the password.
+  config: { options: "-c post_auth_delay=1", connectTimeoutMs: 10_000 },
+  async begin({ server }) {
+    // The server lists sessions only when they have started; their locks are there before.
+    await server.admin(`
+      do $$ declare ended int := 0; target int; begin
+        while ended < 5 loop
+          perform pg_stat_clear_snapshot();
+          perform pg_terminate_backend(pid) from pg_stat_activity
+            where usename = '${server.database.user}';
+          select pid into target from pg_locks
+            where locktype = 'object' and classid = 'pg_database'::regclass
+              and pid not in (select pid from pg_stat_activity) limit 1;
+          if found and pg_terminate_backend(target, 5000) then ended := ended + 1; end if;
+        end loop;
+      end $$`);
+  },
+});
+
+testFault({
   name: "all sessions are terminated, again and again",
   async begin({ server, load }) {
     for (let round = 0; round < 5; round++) {

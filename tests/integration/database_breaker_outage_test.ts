@@ -49,12 +49,12 @@ Deno.test("who waits for a connection when the circuit opens fails at once, with
   const { database } = test;
   await untilState(database, "connected");
   const running = assert.rejects(database.query`select pg_sleep(600)`, {
-    code: "CONNECTION_LOST",
+    code: "COMMIT_UNKNOWN",
   });
   await untilRunning(server, "pg_sleep");
   const waiting = Array.from({ length: 50 }, () => {
     return assert.rejects(database.query`select 1`, ({ code }: { code: string }) => {
-      return code === "CIRCUIT_OPEN" || code === "CONNECTION_LOST";
+      return ["CIRCUIT_OPEN", "CONNECTION_LOST", "COMMIT_UNKNOWN"].includes(code);
     });
   });
   const { total } = proxy.stats;
@@ -122,13 +122,42 @@ Deno.test("a frozen server is noticed by the ping after the first statement that
   const { database } = test;
   await untilState(database, "connected");
   await server.freeze();
-  await assert.rejects(database.query({ timeoutMs: 50 })`select 1`, { code: "STATEMENT_TIMEOUT" });
+  await assert.rejects(database.query({ timeoutMs: 50 })`select 1`, { code: "COMMIT_UNKNOWN" });
   await untilState(database, "disconnected");
   await assert.rejects(database.query`select 1`, { code: "CIRCUIT_OPEN" });
   await server.resume();
   await untilState(database, "connected");
   await database.query`select 1`;
   assert.deepEqual(unhandled.reasons, []);
+});
+
+Deno.test("a frozen server is noticed though every connection hangs in a statement", async () => {
+  await using server = await startPostgres();
+  await using test = startManager(server, {
+    maxConnections: 2,
+    pingTimeoutMs: 1_000,
+    connectTimeoutMs: 300,
+  });
+  const { database } = test;
+  await untilState(database, "connected");
+  const hanging = [1, 2].map(() =>
+    assert.rejects(database.query`select pg_sleep(600)`, { code: "COMMIT_UNKNOWN" })
+  );
+  await eventually(() => database.poolStats().inUse === 2);
+  await assert.rejects(database.ping(), { code: "ACQUIRE_TIMEOUT" });
+  assert.equal(database.state, "connected", "a busy pool is no outage");
+
+  await server.freeze();
+  await assert.rejects(database.ping());
+  await untilState(database, "disconnected");
+  assert.match(database.lastError?.code ?? "", /^(CONNECT|PING)_TIMEOUT$/);
+
+  await server.resume();
+  await untilState(database, "connected");
+  assert.equal(database.poolStats().inUse, 2);
+  await assert.rejects(database.ping(), { code: "ACQUIRE_TIMEOUT" });
+  await database.close({ timeoutMs: 0 });
+  await Promise.all(hanging);
 });
 
 Deno.test("statements that hang in a silent network take no more than their own places", async () => {
@@ -143,7 +172,7 @@ Deno.test("statements that hang in a silent network take no more than their own 
   const { database } = test;
   await untilState(database, "connected");
   const hanging = assert.rejects(database.query`select pg_sleep(600)`, {
-    code: "CONNECTION_LOST",
+    code: "COMMIT_UNKNOWN",
   });
   await untilRunning(server, "pg_sleep");
   const release = Promise.withResolvers<void>();
@@ -156,7 +185,7 @@ Deno.test("statements that hang in a silent network take no more than their own 
   // One connection comes back, and nothing comes back on it.
   release.resolve();
   await holder;
-  await assert.rejects(database.query({ timeoutMs: 50 })`select 1`, { code: "STATEMENT_TIMEOUT" });
+  await assert.rejects(database.query({ timeoutMs: 50 })`select 1`, { code: "COMMIT_UNKNOWN" });
   // New connections get through, and one place is enough for them.
   assert.deepEqual([...await database.query`select 1 as one`], [{ one: 1 }]);
   await database.close({ timeoutMs: 0 });

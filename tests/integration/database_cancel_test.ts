@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { connect } from "../../src/database/connection/connect.ts";
 import { runOperation, runStatement } from "../../src/database/operation/operation.ts";
 import { FaultProxy } from "../support/fault_proxy.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { createDatabase, type TestDatabase } from "../support/postgres.ts";
 import { certificate, DebianServer, whyNoDebianServer } from "../support/database_debian_server.ts";
 import { connectionLender, poolLender, type TestLender } from "../support/database_lender.ts";
 import { untilRunning } from "../support/database_support.ts";
 
 /** Statements of the service's user that the server runs at the moment. */
-async function running(server: TestPostgres): Promise<number> {
+async function running(server: TestDatabase): Promise<number> {
   const rows = await server.admin(
     "select from pg_stat_activity where usename = $1 and state = 'active'",
     [server.database.user],
@@ -24,7 +24,7 @@ async function backendPid(lender: TestLender): Promise<number> {
 }
 
 Deno.test("a timeout cancels the statement on the server and keeps the connection", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using lender = poolLender(server.config({ maxConnections: 1 }));
   const pid = await backendPid(lender);
   await assert.rejects(
@@ -36,7 +36,7 @@ Deno.test("a timeout cancels the statement on the server and keeps the connectio
 });
 
 Deno.test("an abort cancels the statement on the server and keeps the connection", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using lender = poolLender(server.config({ maxConnections: 1 }));
   const pid = await backendPid(lender);
   const abort = new AbortController();
@@ -51,7 +51,7 @@ Deno.test("an abort cancels the statement on the server and keeps the connection
 });
 
 Deno.test("statements that the driver has sent together are all cancelled", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using lender = poolLender(server.config({ maxConnections: 1 }));
   const pid = await backendPid(lender);
   const statements = (seconds: number[]) =>
@@ -66,7 +66,7 @@ Deno.test("statements that the driver has sent together are all cancelled", asyn
 });
 
 Deno.test("when one of several statements fails, the others are cancelled", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using lender = poolLender(server.config({ maxConnections: 1 }));
   const pid = await backendPid(lender);
   const own = new Error("enough");
@@ -84,7 +84,7 @@ Deno.test("when one of several statements fails, the others are cancelled", asyn
 });
 
 Deno.test("no cancel is sent when nothing runs: before, between and after statements", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using proxy = await FaultProxy.start(server.database);
   await using lender = poolLender(server.config({ hosts: [proxy.address], maxConnections: 1 }));
   const pid = await backendPid(lender);
@@ -117,7 +117,7 @@ Deno.test("no cancel is sent when nothing runs: before, between and after statem
 });
 
 Deno.test("work that succeeds after the abort is a success", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using lender = poolLender(server.config({ maxConnections: 1 }));
   const abort = new AbortController();
   const result = await runOperation(lender, async (sql) => {
@@ -129,7 +129,7 @@ Deno.test("work that succeeds after the abort is a success", async () => {
 });
 
 Deno.test("a timeout at the very end of a statement never hits the next one", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using proxy = await FaultProxy.start(server.database);
   await using lender = poolLender(server.config({ hosts: [proxy.address], maxConnections: 4 }));
   const warmUp = () => runOperation(lender, (sql) => sql`select pg_sleep(0.05)`);
@@ -156,7 +156,7 @@ Deno.test("a timeout at the very end of a statement never hits the next one", as
 });
 
 Deno.test("the server's own statement_timeout has the same code", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using connection = await connect(server.config());
   await connection.sql`set statement_timeout = '10ms'`;
   const lender = connectionLender(connection);
@@ -167,7 +167,7 @@ Deno.test("the server's own statement_timeout has the same code", async () => {
 });
 
 Deno.test("a timeout while all connections are in use is an ACQUIRE_TIMEOUT", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using lender = poolLender(server.config({ maxConnections: 1 }));
   await runOperation(lender, async () => {
     await assert.rejects(runOperation(lender, (sql) => sql`select 1`, { timeoutMs: 20 }), {
@@ -181,7 +181,7 @@ Deno.test({
   name: "an encrypted session is cancelled over an encrypted connection",
   ignore: noDebian !== undefined,
   fn: async () => {
-    await using embedded = await startPostgres();
+    await using embedded = await createDatabase();
     const config = embedded.config({ user: "postgres", database: "postgres", maxConnections: 1 });
     await using server = await DebianServer.start(config, { hba: [] });
     // A proxy sees cancel requests, unless they are encrypted.

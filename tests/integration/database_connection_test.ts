@@ -75,6 +75,8 @@ Deno.test("a statement that begins between the socket's error and its close fail
     host,
     port,
     parameters: {},
+    prepare: true,
+    config: server.config(),
     onNotice: () => {},
     dial: () => Promise.reject(new Error("nothing is cancelled here")),
   };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { inspect } from "node:util";
 import { DatabaseError } from "../../src/database/mod.ts";
 import { eventually } from "../support/condition.ts";
-import { startPostgres } from "../support/postgres.ts";
+import { createDatabase } from "../support/postgres.ts";
 import {
   startManager,
   untilNoSessions,
@@ -11,7 +11,7 @@ import {
 } from "../support/database_support.ts";
 
 Deno.test("a manager connects in the background, and says so", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using test = startManager(server);
   assert.equal(test.database.state, "connecting");
   await untilState(test.database, "connected");
@@ -23,7 +23,7 @@ Deno.test("a manager connects in the background, and says so", async () => {
 });
 
 Deno.test("queries take parameters and give rows", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using test = startManager(server);
   const rows = await test.database.query<{ sum: number; text: string }>`
     select ${1}::int + ${2}::int as sum, ${"'; drop table x"} as text
@@ -37,8 +37,9 @@ Deno.test("queries take parameters and give rows", async () => {
 });
 
 Deno.test("work on one connection stays in one session", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using test = startManager(server);
+  await untilState(test.database, "connected");
   const pids = await test.database.withConnection(async (sql) => {
     const first = await sql`select pg_backend_pid() as pid`;
     const second = await sql`select pg_backend_pid() as pid`;
@@ -52,19 +53,21 @@ Deno.test("work on one connection stays in one session", async () => {
 });
 
 Deno.test("a ping tells how long it took, and whether the database takes writes", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using test = startManager(server, { connectionMaxIdleTimeMs: 1 });
   const { responseTimeMs, accessMode } = await test.database.ping();
   assert.ok(responseTimeMs > 0);
   assert.equal(accessMode, "READ_WRITE");
 
-  await server.admin("alter database treasury_db set default_transaction_read_only = on");
+  await server.admin(
+    `alter database ${server.database.database} set default_transaction_read_only = on`,
+  );
   await eventually(async () => (await test.database.ping()).accessMode === "READ_ONLY");
   await assert.rejects(test.database.query`create table x ()`, { code: "READ_ONLY" });
 });
 
 Deno.test("an aborted query ends at once, on the server too", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using test = startManager(server);
   const controller = new AbortController();
   const { signal } = controller;
@@ -84,9 +87,10 @@ Deno.test("an aborted query ends at once, on the server too", async () => {
 });
 
 Deno.test("a full pool queues callers in order, and turns away who waits too long", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using test = startManager(server, { maxConnections: 2, maxIdleConnections: 2 });
   const { database } = test;
+  await untilState(database, "connected");
   const release = Promise.withResolvers<void>();
   const holders = [1, 2].map(() => database.withConnection(() => release.promise));
   await eventually(() => database.poolStats().inUse === 2);
@@ -104,7 +108,7 @@ Deno.test("a full pool queues callers in order, and turns away who waits too lon
 });
 
 Deno.test("an acquire times out with what the pool was doing", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using test = startManager(server, { maxConnections: 1, acquireTimeoutMs: 50 });
   await untilState(test.database, "connected");
   const release = Promise.withResolvers<void>();
@@ -119,7 +123,7 @@ Deno.test("an acquire times out with what the pool was doing", async () => {
 });
 
 Deno.test("the pool never opens more sessions than it may", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using test = startManager(server, { maxConnections: 3, maxIdleConnections: 1 });
   let most = 0;
   const work = Array.from({ length: 60 }, () => test.database.query`select pg_sleep(0.01)`);
@@ -133,7 +137,7 @@ Deno.test("the pool never opens more sessions than it may", async () => {
 });
 
 Deno.test("close waits for work, leaves no backend, and nothing starts after it", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using test = startManager(server);
   const states: string[] = [];
   test.database.onStateChange(({ state }) => states.push(state));
@@ -154,10 +158,10 @@ Deno.test("close waits for work, leaves no backend, and nothing starts after it"
 });
 
 Deno.test("close ends work that takes too long", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using test = startManager(server);
   const running = assert.rejects(test.database.query`select pg_sleep(600)`, {
-    code: "CONNECTION_LOST",
+    code: "COMMIT_UNKNOWN",
   });
   await untilRunning(server, "pg_sleep");
   await test.database.close({ timeoutMs: 50 });
@@ -166,7 +170,7 @@ Deno.test("close ends work that takes too long", async () => {
 });
 
 Deno.test("preparation comes before the state, and is repeated until it succeeds", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   const gate = Promise.withResolvers<void>();
   let runs = 0;
   const prepare = async () => {
@@ -183,7 +187,7 @@ Deno.test("preparation comes before the state, and is repeated until it succeeds
 });
 
 Deno.test("printing a manager shows no password", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using test = startManager(server);
   await test.database.ping();
   const shown = inspect(test.database, { depth: 20, showHidden: true, getters: true }) +

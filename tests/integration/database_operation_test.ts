@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import type { Sql } from "../../src/database/mod.ts";
 import { runOperation, runStatement } from "../../src/database/operation/operation.ts";
-import { FaultProxy, onSql } from "../support/fault_proxy.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { createDatabase, type TestDatabase } from "../support/postgres.ts";
 import { poolLender, type TestLender } from "../support/database_lender.ts";
 import { terminateSessions, watchUnhandled } from "../support/database_support.ts";
 
-async function count(server: TestPostgres, table: string): Promise<number> {
+async function count(server: TestDatabase, table: string): Promise<number> {
   const [row] = await server.admin<{ count: number }>(`select count(*)::int from ${table}`);
   return row!.count;
 }
@@ -16,7 +15,7 @@ async function createTable(lender: TestLender): Promise<void> {
 }
 
 Deno.test("statements fail with typed errors, for the work and for its caller", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using lender = poolLender(server.config({ maxConnections: 1 }));
   await createTable(lender);
   const insert = (sql: Sql) => sql`insert into entry values (1)`;
@@ -34,7 +33,7 @@ Deno.test("statements fail with typed errors, for the work and for its caller", 
 });
 
 Deno.test("what is no database error is passed on as it is", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using lender = poolLender(server.config());
   for (const thrown of [new TypeError("own"), "a string", undefined]) {
     await runOperation(lender, () => Promise.reject(thrown)).then(
@@ -45,7 +44,7 @@ Deno.test("what is no database error is passed on as it is", async () => {
 });
 
 Deno.test("a statement that nobody waits for belongs to the operation", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using lender = poolLender(server.config({ maxConnections: 1 }));
   await createTable(lender);
   await runOperation(lender, async (sql) => {
@@ -56,7 +55,7 @@ Deno.test("a statement that nobody waits for belongs to the operation", async ()
 });
 
 Deno.test("a statement after the operation is refused, also one that was written before", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using lender = poolLender(server.config({ maxConnections: 1 }));
   await createTable(lender);
   const late: PromiseLike<unknown>[] = [];
@@ -72,7 +71,7 @@ Deno.test("a statement after the operation is refused, also one that was written
 });
 
 Deno.test("a transaction by hand ends with the failure of its operation", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using lender = poolLender(server.config({ maxConnections: 1 }));
   await createTable(lender);
   const own = new Error("own");
@@ -90,7 +89,7 @@ Deno.test("a transaction by hand ends with the failure of its operation", async 
 });
 
 Deno.test("helpers, fragments, cursors and several rows work as in the driver", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using lender = poolLender(server.config({ maxConnections: 1 }));
   await createTable(lender);
   const ids = await runOperation(lender, async (sql) => {
@@ -107,7 +106,7 @@ Deno.test("helpers, fragments, cursors and several rows work as in the driver", 
 });
 
 Deno.test("an idempotent operation is repeated once on another connection", async () => {
-  await using server = await startPostgres();
+  await using server = await createDatabase();
   await using lender = poolLender(server.config());
   using unhandled = watchUnhandled();
   let attempts = 0;
@@ -119,23 +118,13 @@ Deno.test("an idempotent operation is repeated once on another connection", asyn
     attempts = 0;
     return runOperation(lender, (sql) => loseConnection(sql, losses), { idempotent });
   };
+  // The connection can be known to be lost before the statement is sent, or not.
+  const lost = ({ code }: { code: string }) => /^(CONNECTION_LOST|COMMIT_UNKNOWN)$/.test(code);
   assert.deepEqual(await run(1, true), { one: 1 });
   assert.equal(attempts, 2);
   await assert.rejects(run(2, true), { code: "CONNECTION_LOST" });
   assert.equal(attempts, 2);
-  await assert.rejects(run(1, false), { code: "CONNECTION_LOST" });
+  await assert.rejects(run(1, false), lost);
   assert.equal(attempts, 1);
   assert.deepEqual(unhandled.reasons, []);
-});
-
-Deno.test("a write that may have been done is not repeated", async () => {
-  await using server = await startPostgres();
-  await using proxy = await FaultProxy.start(server.database);
-  await using lender = poolLender(server.config({ hosts: [proxy.address] }));
-  await createTable(lender);
-  const cut = proxy.cut(onSql("insert", "answer"));
-  const run = (strings: TemplateStringsArray) => runStatement(lender, strings, []);
-  await assert.rejects(run`insert into entry values (1)`, { code: "CONNECTION_LOST" });
-  await cut.happened;
-  assert.equal(await count(server, "entry"), 1);
 });

@@ -27,13 +27,13 @@ function startPool(
   });
 }
 
-/** Backends of the service's user, and which of them exist. */
-async function backends(server: TestPostgres): Promise<ReadonlySet<number>> {
-  const rows = await server.admin<{ pid: number }>(
-    "select pid from pg_stat_activity where usename = $1",
+/** Sessions of the service's user. In a container, a restarted server begins with the same pids. */
+async function sessions(server: TestPostgres): Promise<ReadonlySet<string>> {
+  const rows = await server.admin<{ session: string }>(
+    "select concat(pid, ' since ', backend_start) as session from pg_stat_activity where usename = $1",
     [server.database.user],
   );
-  return new Set(rows.map(({ pid }) => pid));
+  return new Set(rows.map(({ session }) => session));
 }
 
 /** Waits until the pool is at rest and the server has exactly the sessions that it counts. */
@@ -41,7 +41,7 @@ async function untilEqual(server: TestPostgres, pool: Pool<Connection>): Promise
   await eventually(async () => {
     const { open, closing, connecting } = pool.stats();
     assert.deepEqual([closing, connecting], [0, 0]);
-    assert.equal((await backends(server)).size, open);
+    assert.equal((await sessions(server)).size, open);
     return pool.stats().open === open;
   }, { what: "pg_stat_activity equals the statistics" });
 }
@@ -155,7 +155,7 @@ Deno.test("a reset after a restart drops the stale generation at once, and warms
   });
   pool.warmUp();
   await eventually(() => pool.stats().idle === 3);
-  const before = await backends(server);
+  const before = await sessions(server);
 
   await server.stop("immediate");
   pool.reset();
@@ -165,7 +165,7 @@ Deno.test("a reset after a restart drops the stale generation at once, and warms
   await server.start();
   await eventually(() => pool.stats().idle === 3, { what: "the pool is warm again" });
   await untilEqual(server, pool);
-  assert.equal((await backends(server)).intersection(before).size, 0);
+  assert.equal((await sessions(server)).intersection(before).size, 0);
 });
 
 Deno.test("a leak is told with the line that acquired", async () => {

@@ -55,7 +55,7 @@ for (const [name, takeDown] of Object.entries(OUTAGES)) {
     assert.deepEqual(states, ["disconnected", "connected"]);
     assert.ok(test.events.includes("database.lost"));
     const recovered = test.logged.find(({ event }) => event === "database.recovered");
-    assert.ok(Number(recovered?.downtimeMs) >= 0);
+    assert.ok(Number(recovered?.downtime_ms) >= 0);
     assert.deepEqual(unhandled.reasons, []);
   });
 }
@@ -86,7 +86,7 @@ Deno.test("one terminated backend is no outage, whether idle or at work", async 
   await terminateSessions(server);
   await eventually(() => test.database.poolStats().closedCount.error === 1);
   const running = assert.rejects(test.database.query`select pg_sleep(600)`, {
-    code: "CONNECTION_LOST",
+    code: "COMMIT_UNKNOWN",
   });
   await untilRunning(server, "pg_sleep");
   await terminateSessions(server);
@@ -148,8 +148,7 @@ Deno.test("load across restarts leaks no connection and leaves nothing unhandled
   const client = async () => {
     while (!isOver) {
       try {
-        // Limited as every call of a service should be: a lost statement ends, and the run with it.
-        await test.database.query({ timeoutMs: 20_000 })`select pg_sleep(0.002)`;
+        await test.database.query`select pg_sleep(0.002)`;
         succeeded++;
       } catch (error) {
         codes.add((error as DatabaseError).code);
@@ -172,11 +171,14 @@ Deno.test("load across restarts leaks no connection and leaves nothing unhandled
   isOver = true;
   await Promise.all(clients);
 
-  const { inUse, waiting, open, idle, openedCount, closedCount } = test.database.poolStats();
-  assert.deepEqual({ inUse, waiting, open }, { inUse: 0, waiting: 0, open: idle });
-  const closed = Object.values(closedCount).reduce((sum, count) => sum + count);
-  assert.equal(openedCount - closed, idle);
-  await eventually(async () => await server.sessions() === idle, { what: "no session leaked" });
+  // Some callers were served before the connection came that was opened for them.
+  await eventually(async () => {
+    const { inUse, waiting, open, idle, openedCount, closedCount } = test.database.poolStats();
+    assert.deepEqual({ inUse, waiting, open }, { inUse: 0, waiting: 0, open: idle });
+    const closed = Object.values(closedCount).reduce((sum, count) => sum + count);
+    assert.equal(openedCount - closed, idle);
+    return await server.sessions() === idle;
+  }, { what: "no connection leaked" });
   for (const code of codes) assert.notEqual(code, "QUERY_FAILED");
 
   await test.database.close();

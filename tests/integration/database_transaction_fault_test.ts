@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { DatabaseError } from "../../src/database/mod.ts";
+import { connect } from "../../src/database/connection/connect.ts";
 import { runOperation } from "../../src/database/operation/operation.ts";
 import { runTransaction } from "../../src/database/operation/transaction.ts";
 import { eventually } from "../support/condition.ts";
@@ -98,7 +99,7 @@ Deno.test("a commit is not cancelled by an abort, and its late answer counts", a
   await createLedger(server);
   await server.admin(`
     create function wait() returns trigger language plpgsql as
-    $$ begin perform pg_sleep(0.7); return null; end $$
+    $$ begin perform pg_advisory_xact_lock(1); return null; end $$
   `);
   await server.admin(`
     create constraint trigger slow after insert on ledger deferrable initially deferred
@@ -106,9 +107,12 @@ Deno.test("a commit is not cancelled by an abort, and its late answer counts", a
   `);
   await using lender = poolLender(server.config({ hosts: [proxy.address] }));
   const abort = new AbortController();
+  await using holder = await connect(server.config());
+  await holder.sql`select pg_advisory_lock(1)`;
   const transfer = runTransaction(lender, (tx) => writeTransfer(tx, "a"), { signal: abort.signal });
   await untilRunning(server, "commit");
   abort.abort();
+  await holder.sql`select pg_advisory_unlock(1)`;
   await transfer;
   assert.equal((await readLedger(server)).length, 2);
   assert.equal(proxy.stats.cancelRequests, 0);

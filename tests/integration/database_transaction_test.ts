@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { runTransaction } from "../../src/database/operation/transaction.ts";
 import type { Transaction } from "../../src/database/operation/transaction_scope.ts";
 import { runOperation } from "../../src/database/operation/operation.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { createDatabase, type TestDatabase } from "../support/postgres.ts";
 import { poolLender, type TestLender } from "../support/database_lender.ts";
 import { untilRunning } from "../support/database_support.ts";
 
 /** A server with an empty table `entry`, and a lender of one connection. */
-async function setUp(): Promise<AsyncDisposable & { server: TestPostgres; lender: TestLender }> {
+async function setUp(): Promise<AsyncDisposable & { server: TestDatabase; lender: TestLender }> {
   await using cleanup = new AsyncDisposableStack();
-  const server = cleanup.use(await startPostgres());
+  const server = cleanup.use(await createDatabase());
   const lender = cleanup.use(poolLender(server.config({ maxConnections: 1 })));
   await runOperation(lender, (sql) => sql`create table entry (id int primary key)`);
   const owned = cleanup.move();
@@ -19,7 +19,7 @@ async function setUp(): Promise<AsyncDisposable & { server: TestPostgres; lender
 const insert = (tx: Transaction, id: number) => tx`insert into entry values (${id})`;
 
 /** What is committed. */
-async function entries(server: TestPostgres): Promise<number[]> {
+async function entries(server: TestDatabase): Promise<number[]> {
   const rows = await server.admin<{ id: number }>("select id from entry order by id");
   return rows.map(({ id }) => id);
 }

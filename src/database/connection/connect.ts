@@ -3,14 +3,16 @@ import {
   type DatabaseConfig,
   type HostAddress,
   passwordInFile,
+  type Secret,
   type TargetSessionAttrs,
 } from "../../config/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { Connection } from "./connection.ts";
 import { Deadline } from "../deadline.ts";
 import { classify, DatabaseError, type DatabaseErrorCode } from "../errors.ts";
+import { canPrepare, startupParameters } from "./pooler.ts";
 import { openSession, type SessionOptions } from "./session.ts";
-import { resolveHost } from "./socket.ts";
+import { type Lookup, resolveHost } from "./socket.ts";
 
 /** Settings of {@linkcode connect}. */
 export interface ConnectOptions {
@@ -18,6 +20,11 @@ export interface ConnectOptions {
   /** Gets every notice of the server; by default they are dropped. */
   readonly onNotice?: SessionOptions["onNotice"] | undefined;
   readonly clock?: Clock | undefined;
+  /** Resolves host names; default: the operating system. */
+  readonly lookup?: Lookup | undefined;
+  readonly observeStatement?: SessionOptions["observeStatement"];
+  /** Told of a password that was read from its file, before it is used; for a log that must not show it. */
+  readonly onPassword?: ((password: Secret) => void) | undefined;
 }
 
 /**
@@ -25,9 +32,9 @@ export interface ConnectOptions {
  * name, `sslmode` with its fallbacks, and only a server that has the role of
  * `target_session_attrs`. After a rejected login no other host is tried.
  *
- * All of it together takes at most `connectTimeoutMs`. What is left of it is
- * shared equally by the servers still to try, so that a silent one cannot use up
- * everyone's time.
+ * All of it together takes at most `connectTimeoutMs`, which libpq gives to each
+ * address. What is left of it is shared equally by the servers still to try, so
+ * that a silent one cannot use up everyone's time.
  *
  * @throws {DatabaseError} The last server's error; its cause holds the others'.
  * `CONNECT_TIMEOUT` when the time is over, `ABORTED` when the signal aborts.
@@ -43,11 +50,12 @@ export async function connect(
   config: DatabaseConfig,
   options: ConnectOptions = {},
 ): Promise<Connection> {
-  const { signal, clock = systemClock, onNotice = () => {} } = options;
+  const { signal, clock = systemClock, lookup } = options;
   const attempt: Attempt = {
     config,
-    session: await sessionOptions(config, onNotice),
+    session: await sessionOptions(config, options),
     clock,
+    lookup,
     failures: [],
   };
   const endsAt = clock.now() + config.connectTimeoutMs;
@@ -70,6 +78,7 @@ interface Attempt {
   readonly config: DatabaseConfig;
   readonly session: SessionOptions;
   readonly clock: Clock;
+  readonly lookup: Lookup | undefined;
   readonly failures: DatabaseError[];
 }
 
@@ -101,10 +110,10 @@ async function tryHost(
   timeoutMs: number,
   signal: AbortSignal | undefined,
 ): Promise<Connection | undefined> {
-  const { config, session, clock } = attempt;
+  const { config, session, clock, lookup } = attempt;
   const endsAt = clock.now() + timeoutMs;
-  using lookup = limit(visit, timeoutMs, signal, clock);
-  const addresses = await resolveHost(visit.host, lookup.signal).catch((error) => {
+  using resolving = limit(visit, timeoutMs, signal, clock);
+  const addresses = await resolveHost(visit.host, resolving.signal, lookup).catch((error) => {
     note(attempt, error, signal);
     return [];
   });
@@ -157,26 +166,30 @@ function summary(failures: readonly DatabaseError[]): DatabaseError {
 
 async function sessionOptions(
   config: DatabaseConfig,
-  onNotice: SessionOptions["onNotice"],
+  { onNotice = () => {}, onPassword = () => {}, observeStatement }: ConnectOptions,
 ): Promise<SessionOptions> {
   return {
     user: config.user,
     database: config.database,
-    password: await currentPassword(config),
-    parameters: {
-      application_name: config.applicationName,
-      search_path: `"${config.schema.replaceAll('"', '""')}"`,
-      ...(config.options === undefined ? {} : { options: config.options }),
-    },
+    password: await currentPassword(config, onPassword),
+    parameters: startupParameters(config),
+    prepare: canPrepare(config),
+    config,
+    observeStatement,
     onNotice,
   };
 }
 
 /** Asked for on every connect, because the file may have changed. */
-async function currentPassword({ password, passwordFile }: DatabaseConfig): Promise<string> {
+async function currentPassword(
+  { password, passwordFile }: DatabaseConfig,
+  onPassword: (password: Secret) => void,
+): Promise<string> {
   if (passwordFile === undefined) return password?.reveal() ?? "";
   try {
-    return passwordInFile(await readFile(passwordFile, "utf8"))?.reveal() ?? "";
+    const current = passwordInFile(await readFile(passwordFile, "utf8"));
+    if (current !== undefined) onPassword(current);
+    return current?.reveal() ?? "";
   } catch (error) {
     throw new DatabaseError("AUTHENTICATION_FAILED", {
       message: "The password file (DB_PASSWORD_FILE) cannot be read",

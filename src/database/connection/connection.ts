@@ -1,24 +1,17 @@
 import type net from "node:net";
-import { Duplex, type DuplexOptions } from "node:stream";
-import type postgres from "postgres";
 import { type BackendKey, requestCancel } from "./cancel.ts";
 import { abortable, Deadline } from "../deadline.ts";
-import { type ClientOptions, createClient, restrict, type Sql } from "./driver.ts";
+import { type ClientOptions, createClient, type Sql } from "./driver.ts";
 import { classify, DatabaseError, isDatabaseFailure } from "../errors.ts";
+import { Farewell } from "./farewell.ts";
+import { intercept, type StatementListener } from "./intercept.ts";
+import { observeStatements, type StatementObserver } from "./observed_statements.ts";
+import { PoolerCheck, type PoolerConfig, searchPath } from "./pooler.ts";
+import { RunningStatements } from "./running_statements.ts";
 import type { Resource } from "../pool/mod.ts";
 
 /** PostgreSQL's message that ends a session. */
 const TERMINATE = new Uint8Array(["X".charCodeAt(0), 0, 0, 0, 4]);
-
-const CLOSED_STREAM: DuplexOptions = {
-  // Fails by itself: the driver writes nothing any more when a write was pending at the close.
-  read() {
-    this.destroy(closedError());
-  },
-  write(_chunk, _encoding, done) {
-    done(closedError());
-  },
-};
 
 /** As the driver spells it. */
 function closedError(): Error {
@@ -40,6 +33,16 @@ export interface ServerRole {
 export interface ConnectionOptions extends Omit<ClientOptions, "socket"> {
   /** Opens another socket to the same server, encrypted in the same way; for cancel requests. */
   readonly dial: (signal: AbortSignal) => Promise<net.Socket>;
+  readonly config: PoolerConfig;
+  readonly observeStatement?: StatementObserver | undefined;
+}
+
+/** The answer to the question for the role. */
+interface RoleRow {
+  readonly in_recovery: boolean;
+  readonly read_only: boolean;
+  readonly pid: number;
+  readonly schema: string | null;
 }
 
 /**
@@ -55,8 +58,17 @@ export class Connection implements Resource, AsyncDisposable {
   readonly whenClosed: Promise<void>;
 
   readonly #socket: net.Socket;
-  readonly #client: postgres.Sql;
   readonly #dial: ConnectionOptions["dial"];
+  readonly #config: PoolerConfig;
+  readonly #pooler: PoolerCheck;
+  readonly #farewell = new Farewell();
+  readonly #statements = new RunningStatements({
+    refusal: () => this.closed ? this.#loss(closedError()) : undefined,
+    onMixUp: () => {
+      this.destroy();
+      return closedError();
+    },
+  });
   #backendKey: BackendKey = { pid: 0, secret: 0 };
   #closed: boolean;
   #ending = false;
@@ -68,20 +80,22 @@ export class Connection implements Resource, AsyncDisposable {
   constructor(socket: net.Socket, options: ConnectionOptions) {
     this.#socket = socket;
     this.#dial = options.dial;
+    this.#config = options.config;
+    this.#pooler = new PoolerCheck(options.config);
     this.#closed = socket.destroyed;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.whenClosed = promise;
-    // First in line: when a statement fails because of the close, `closed` is already true.
     socket.once("close", () => {
       this.#closed = true;
-      // The driver forgets a statement that began between the socket's error and its close.
-      socket.emit("error", closedError());
+      this.#statements.failAll(closedError());
       resolve();
     });
+    // The server closes both directions at once, and says goodbye first: no answer can follow.
+    socket.once("end", () => socket.destroy());
     socket.on("error", (error) => this.#socketError ??= error);
     if (this.#closed) resolve();
-    this.#client = createClient({ ...options, socket: () => this.#handOutSocket() });
-    this.sql = restrict(this.#client);
+    const client = createClient({ ...options, socket: () => this.#handOutSocket() });
+    this.sql = intercept(client, this.#listener(options));
   }
 
   /** Whether the connection must not be used any more. */
@@ -101,7 +115,7 @@ export class Connection implements Resource, AsyncDisposable {
    */
   async startup(signal: AbortSignal): Promise<ServerRole> {
     try {
-      return await abortable(this.role(), signal);
+      return await abortable(this.#begin(), signal);
     } catch (error) {
       const explained = this.explain(error);
       this.destroy();
@@ -109,20 +123,27 @@ export class Connection implements Resource, AsyncDisposable {
     }
   }
 
+  /** What stands between the connection and its server, as the last look at its role showed. */
+  get pooler(): Pick<PoolerCheck, "isPooled" | "serverPid"> {
+    return this.#pooler;
+  }
+
   /**
-   * Asks the server for its role.
+   * Asks the server for its role, and whether the session is what DB_POOLER says.
    *
    * @throws As a statement of `sql` does; see {@linkcode Connection.explain}.
    */
   async role(): Promise<ServerRole> {
     // The simple protocol needs one round trip and leaves nothing prepared.
-    const rows = await this.#client<{ in_recovery: boolean; read_only: boolean }[]>`
+    const rows = await this.sql<RoleRow[]>`
       select pg_catalog.pg_is_in_recovery() as in_recovery,
-        pg_catalog.current_setting('transaction_read_only') = 'on' as read_only
+        pg_catalog.current_setting('transaction_read_only') = 'on' as read_only,
+        pg_catalog.pg_backend_pid() as pid, pg_catalog.current_schema() as schema
     `.simple();
     const [row] = rows;
     if (row === undefined) throw new DatabaseError("CONNECTION_REJECTED");
     this.#backendKey = { pid: rows.state.pid, secret: rows.state.secret };
+    this.#pooler.verify({ keyPid: rows.state.pid, serverPid: row.pid, schema: row.schema });
     return { inRecovery: row.in_recovery, readOnly: row.read_only };
   }
 
@@ -139,16 +160,18 @@ export class Connection implements Resource, AsyncDisposable {
    * are not the database's are returned as they are.
    */
   explain(error: unknown): unknown {
-    if (!isDatabaseFailure(error)) return error;
-    if (this.#reason !== undefined) {
-      const { code, message } = this.#reason;
-      return new DatabaseError(code, { message, cause: error });
-    }
+    if (error instanceof DatabaseError || !isDatabaseFailure(error)) return error;
     const known = classify(error);
-    if (!this.closed || known.sqlState !== undefined || error instanceof DatabaseError) {
-      return known;
-    }
-    return new DatabaseError("CONNECTION_LOST", { cause: this.#socketError ?? error });
+    return this.closed && known.sqlState === undefined ? this.#loss(error) : known;
+  }
+
+  /**
+   * Whether a statement that threw this may have been done: it was sent, and no answer came. What
+   * fails without being sent throws a `DatabaseError`.
+   */
+  isUnanswered(error: unknown): boolean {
+    if (error instanceof DatabaseError || !isDatabaseFailure(error)) return false;
+    return error.name !== "PostgresError" && !this.#farewell.isTelling;
   }
 
   /** Says goodbye to the server and waits for the close, at most about a second. Never rejects. */
@@ -171,20 +194,45 @@ export class Connection implements Resource, AsyncDisposable {
   destroy(reason?: DatabaseError): void {
     this.#reason ??= reason;
     this.#socket.destroy();
+    // Now, and not with the socket's close: whoever destroys has waited long enough.
+    this.#statements.failAll(closedError());
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  /**
-   * The driver asks again for every statement after a close. What it gets then
-   * fails at once: throwing here would reject one statement and leave
-   * all later ones pending.
-   */
-  #handOutSocket(): Duplex {
-    if (this.#handedOut || this.#socket.destroyed) return new Duplex(CLOSED_STREAM);
+  /** A pooler in session mode takes the search path only once the session has begun. */
+  async #begin(): Promise<ServerRole> {
+    if (this.#config.pooler === "session") {
+      const path = searchPath(this.#config);
+      await this.sql`select pg_catalog.set_config('search_path', ${path}, false)`;
+    }
+    return await this.role();
+  }
+
+  #listener({ host, port, observeStatement }: ConnectionOptions): StatementListener {
+    if (observeStatement === undefined) return this.#statements;
+    const explain = (error: unknown) => this.explain(error);
+    return observeStatements(this.#statements, observeStatement, { host, port, explain });
+  }
+
+  /** The error for what fails because the connection is closed. */
+  #loss(cause: unknown): DatabaseError {
+    if (this.#reason !== undefined) {
+      const { code, message } = this.#reason;
+      return new DatabaseError(code, { message, cause });
+    }
+    const { code, error: farewell } = this.#farewell;
+    const best = farewell ?? this.#socketError ?? cause;
+    return new DatabaseError(code, { message: farewell?.message, cause: best });
+  }
+
+  /** The driver asks again after a close, for what it has queued; that has failed by then. */
+  #handOutSocket(): net.Socket {
+    if (this.#handedOut || this.closed) throw closedError();
     this.#handedOut = true;
+    this.#farewell.listen(this.#socket);
     return this.#socket;
   }
 }

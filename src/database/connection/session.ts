@@ -3,6 +3,7 @@ import tls from "node:tls";
 import type { DatabaseConfig, HostAddress, TargetSessionAttrs } from "../../config/mod.ts";
 import { Connection, type ConnectionOptions, type ServerRole } from "./connection.ts";
 import { abortReason, classify, DatabaseError } from "../errors.ts";
+import { undeclaredPooler } from "./pooler.ts";
 import { connectSocket, isSocketDirectory } from "./socket.ts";
 import { upgradeToTls } from "./tls.ts";
 
@@ -121,6 +122,8 @@ function asConnectFailure(error: unknown, server: string, signal: AbortSignal): 
     const message = `${server} closed the connection before the session began`;
     return new DatabaseError("CONNECTION_LOST", { message, cause: failure });
   }
+  // Refused by the pooler itself, for a parameter that only a server takes.
+  if (failure.code === "POOLER_MISMATCH" && failure.sqlState) return undeclaredPooler(failure);
   if (failure.code !== "QUERY_FAILED") return failure;
   const { message, sqlState } = failure;
   return new DatabaseError("CONNECTION_REJECTED", { message, sqlState, cause: error });

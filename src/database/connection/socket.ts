@@ -1,4 +1,4 @@
-import { lookup } from "node:dns/promises";
+import { lookup as systemLookup } from "node:dns/promises";
 import net from "node:net";
 import type { HostAddress } from "../../config/mod.ts";
 import { abortable } from "../deadline.ts";
@@ -11,16 +11,26 @@ export interface SocketOptions {
   readonly signal: AbortSignal;
 }
 
+/** Gives every address of a host name. */
+export type Lookup = (host: string) => Promise<readonly { readonly address: string }[]>;
+
+/** As the operating system resolves names for every program. */
+const lookupAll: Lookup = (host) => systemLookup(host, { all: true, order: "verbatim" });
+
 /**
  * Every address of a host name, in the resolver's order. An IP address or the
  * directory of a unix socket is its own and only address.
  *
  * @throws {DatabaseError} `HOST_NOT_FOUND`, or the signal's reason.
  */
-export async function resolveHost(host: string, signal: AbortSignal): Promise<string[]> {
+export async function resolveHost(
+  host: string,
+  signal: AbortSignal,
+  lookup: Lookup = lookupAll,
+): Promise<string[]> {
   if (net.isIP(host) !== 0 || isSocketDirectory(host)) return [host];
   try {
-    const found = await abortable(lookup(host, { all: true, order: "verbatim" }), signal);
+    const found = await abortable(lookup(host), signal);
     return found.map(({ address }) => address);
   } catch (error) {
     throw classify(error);

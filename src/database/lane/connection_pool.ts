@@ -1,10 +1,12 @@
 import type { DatabaseConfig } from "../../config/mod.ts";
 import type { Clock } from "../clock.ts";
-import { connect } from "../connection/connect.ts";
+import { connect, type ConnectOptions } from "../connection/connect.ts";
 import type { Connection } from "../connection/connection.ts";
 import { abortable } from "../deadline.ts";
 import type { DatabaseError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
+import { ExhaustionWatch } from "./exhaustion_watch.ts";
+import { observeLending, observeOpening, type PoolObserver } from "../observer.ts";
 import { type AcquireOptions, type CloseOptions, Pool, type PoolStats } from "../pool/mod.ts";
 
 /** What a {@linkcode ConnectionPool} needs beside the configuration. */
@@ -15,17 +17,33 @@ export interface ConnectionPoolOptions {
   readonly random: () => number;
   /** Called when an idle connection turns out to be dead. */
   readonly onIdleClosed: () => void;
+  readonly observer: PoolObserver | undefined;
+  readonly connectOptions: ConnectOptions;
+  /** Whether it is the pool of the read hosts. */
+  readonly isForReads: boolean;
 }
 
 /** The pool of connections that the configuration describes. */
 export class ConnectionPool {
   readonly #config: DatabaseConfig;
   readonly #pool: Pool<Connection>;
+  readonly #observer: PoolObserver | undefined;
+  readonly #clock: Clock;
+  readonly #connectOptions: ConnectOptions;
+  readonly #exhaustion: ExhaustionWatch;
   readonly #opening = new Set<Promise<Connection>>();
 
   constructor(config: DatabaseConfig, options: ConnectionPoolOptions) {
     this.#config = config;
-    this.#pool = createPool(config, options, (signal) => this.#open(signal, options.clock));
+    this.#observer = options.observer;
+    this.#clock = options.clock;
+    this.#connectOptions = options.connectOptions;
+    this.#pool = createPool(config, options, (signal) => this.#open(signal));
+    this.#exhaustion = new ExhaustionWatch({
+      ...options,
+      pool: options.isForReads ? "read" : "primary",
+      stats: () => this.stats(),
+    });
   }
 
   stats(): PoolStats {
@@ -33,12 +51,27 @@ export class ConnectionPool {
   }
 
   /** Acquires a connection for `use`, and releases it when that has settled. */
-  async lend<T>(use: (connection: Connection) => Promise<T>, wait: AcquireOptions): Promise<T> {
-    const connection = this.#pool.tryAcquire() ?? await this.#pool.acquire(wait);
+  lend<T>(use: (connection: Connection) => Promise<T>, wait: AcquireOptions): Promise<T> {
+    if (this.#observer === undefined) return this.#lend(use, wait);
+    return observeLending(this.#observer, this.#clock, use, (use) => this.#lend(use, wait));
+  }
+
+  async #lend<T>(use: (connection: Connection) => Promise<T>, wait: AcquireOptions): Promise<T> {
+    const connection = this.#pool.tryAcquire() ?? await this.#acquire(wait);
     try {
       return await use(connection);
     } finally {
       this.#pool.release(connection);
+      this.#exhaustion.released();
+    }
+  }
+
+  async #acquire(wait: AcquireOptions): Promise<Connection> {
+    try {
+      return await this.#pool.acquire(wait);
+    } catch (error) {
+      this.#exhaustion.refused(error);
+      throw error;
     }
   }
 
@@ -66,8 +99,11 @@ export class ConnectionPool {
     return this.#pool.close(options);
   }
 
-  #open(signal: AbortSignal, clock: Clock): Promise<Connection> {
-    const opening = connect(this.#config, { signal, clock })
+  #open(signal: AbortSignal): Promise<Connection> {
+    const observer = this.#observer;
+    const options = { ...this.#connectOptions, signal, observeStatement: observer?.sending };
+    const open = () => connect(this.#config, options);
+    const opening = (observer === undefined ? open() : observeOpening(observer, this.#clock, open))
       .finally(() => this.#opening.delete(opening));
     this.#opening.add(opening);
     return opening;
@@ -96,7 +132,7 @@ function createPool(
     leakThresholdMs: config.leakWarningAfterMs,
     onLeak: ({ heldMs, stack }) =>
       logger.warn(
-        { event: "database.leak", heldMs: Math.round(heldMs), stack },
+        { event: "database.leak", held_ms: Math.round(heldMs), stack },
         "A connection has been in use for too long (DB_LEAK_WARNING_AFTER)",
       ),
     onIdleClosed,

@@ -39,10 +39,16 @@ function isIgnored(error: unknown): boolean {
   return !(error instanceof DatabaseError) || IGNORED.has(error.code);
 }
 
+/** What an error says of the database: of an unknown outcome, only what made it unknown does. */
+export function newsOf(error: DatabaseError): DatabaseError {
+  const { code, cause } = error;
+  return code === "COMMIT_UNKNOWN" && cause instanceof DatabaseError ? cause : error;
+}
+
 /** Whether an error says that the database does not work. All others are answers of it. */
 export function isFailure(error: unknown): boolean {
   if (!(error instanceof DatabaseError) || IGNORED.has(error.code)) return false;
-  // The connection was lost during a commit.
+  // The server itself can say so too (SQLSTATE 08007).
   return error.isOutage || error.code === "COMMIT_UNKNOWN";
 }
 

@@ -3,12 +3,16 @@ import type { Availability } from "../access_mode.ts";
 import { BackgroundTask } from "./background_task.ts";
 import type { CircuitBreaker, CircuitPermit, CircuitTransition } from "../circuit_breaker/mod.ts";
 import type { Clock } from "../clock.ts";
+import type { ConnectOptions } from "../connection/connect.ts";
 import type { Connection, ServerRole } from "../connection/connection.ts";
 import { ConnectionPool } from "./connection_pool.ts";
-import { createCircuit, isFailure, isSuspicious } from "./database_circuit.ts";
+import { createCircuit, isFailure, isSuspicious, newsOf } from "./database_circuit.ts";
 import { classify, DatabaseError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import { askRole } from "./ping.ts";
+import type { Lender } from "../operation/lender.ts";
+import type { PoolObserver } from "../observer.ts";
+import { askBeside, type AskOptions, askRole, findRole } from "./ping.ts";
+import { probePooler } from "./pooler_probe.ts";
 import type { CloseOptions, PoolStats } from "../pool/mod.ts";
 import { Recovery } from "./recovery.ts";
 import { accepts } from "../connection/session.ts";
@@ -19,10 +23,18 @@ export interface LaneOptions {
   readonly config: DatabaseConfig;
   /** Whether its servers are wanted for reads only, so that nobody waits for one that takes writes. */
   readonly isForReads: boolean;
-  /** Makes the database ready, once, before the first call gets through. */
-  readonly prepare?: ((signal: AbortSignal) => Promise<void>) | undefined;
+  /**
+   * Makes the database ready before the first call gets through. What it resolves with is why
+   * nothing may be written; then it is asked again from time to time.
+   */
+  readonly prepare?: ((signal: AbortSignal) => Promise<DatabaseError | void>) | undefined;
+  /** Looks at the server whenever it has been found again; must not reject. */
+  readonly inspect?: ((lender: Lender, signal: AbortSignal) => Promise<void>) | undefined;
   /** Called when `state`, `isUsable`, `isWritable` or `outage` may have changed. */
   readonly onChange: () => void;
+  readonly observer: PoolObserver | undefined;
+  /** For every connection, in the pool and beside it. */
+  readonly connectOptions: ConnectOptions;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: () => number;
@@ -34,6 +46,8 @@ export interface RolePing {
   readonly role: ServerRole;
 }
 
+/** An inspection that finds no free connection is left out. */
+const INSPECTION_WAIT_MS = 250;
 /** How much later than configured a rejected login is tried again at most, as a part. */
 const SLOW_JITTER = 0.1;
 
@@ -48,12 +62,15 @@ export class Lane implements Availability {
   readonly #recovery: Recovery;
   /** One failed call can be that connection's own fate: a ping tells whether it is an outage. */
   readonly #verification = new BackgroundTask({ run: (signal) => this.ping({ signal }) });
+  /** A pool that gave nothing back during a ping can be busy, or its server frozen. */
+  readonly #stuckCheck = new BackgroundTask({ run: (signal) => this.#checkBeside(signal) });
   readonly #writeWatch: WriteWatch;
   /** Whether the first attempt has ended. */
   #isSettled = false;
   #isPrepared: boolean;
   #isClosing = false;
   #failure: DatabaseError | undefined;
+  #writeRefusal: DatabaseError | undefined;
   #role: ServerRole | undefined;
 
   constructor(options: LaneOptions) {
@@ -76,7 +93,8 @@ export class Lane implements Availability {
     this.#writeWatch = new WriteWatch({
       ...options,
       isNeeded: () => this.#isRefusingWrites,
-      onWritable: (role) => this.#saw(role),
+      isHeldBack: () => this.#writeRefusal !== undefined,
+      onWritable: (role, signal) => this.#takeWrites(role, signal),
     });
   }
 
@@ -90,7 +108,11 @@ export class Lane implements Availability {
   }
 
   get isWritable(): boolean {
-    return this.#role?.readOnly === false;
+    return this.#role?.readOnly === false && this.#writeRefusal === undefined;
+  }
+
+  get writeRefusal(): DatabaseError | undefined {
+    return this.#writeRefusal;
   }
 
   get outage(): DatabaseError | undefined {
@@ -117,14 +139,15 @@ export class Lane implements Availability {
     use: (connection: Connection) => Promise<T>,
     signal: AbortSignal | undefined,
   ): Promise<T> {
-    using permit = this.#admit();
-    if (!this.#isPrepared) throw new DatabaseError("NOT_PREPARED");
+    const permit = this.#admit();
     try {
+      if (!this.#isPrepared) throw new DatabaseError("NOT_PREPARED");
       const result = await this.#pool.lend(use, { signal });
       permit.success();
       return result;
     } catch (error) {
-      if (error instanceof DatabaseError) this.#failed(permit, error);
+      if (error instanceof DatabaseError) this.#failed(permit, newsOf(error));
+      else permit.ignore();
       throw error;
     }
   }
@@ -144,19 +167,19 @@ export class Lane implements Availability {
   ): Promise<RolePing> {
     const { clock } = this.#options;
     using permit = this.#admit();
+    const { acquireCount } = this.stats();
     const startedAt = clock.now();
     try {
-      const role = await this.#askRole(timeoutMs, signal);
+      const role = await askRole(this.#asking(timeoutMs, signal));
       this.#saw(role);
       permit.success();
       if (this.#isPrepared) this.#settle();
       return { responseTimeMs: clock.now() - startedAt, role };
     } catch (error) {
       const failure = classify(error);
-      if (failure.isOutage) {
-        this.#note(failure);
-        permit.trip(failure, { minOpenMs: this.#minOpenMs(failure) });
-      }
+      this.#trip(permit, failure);
+      const isStuck = this.stats().acquireCount === acquireCount;
+      if (failure.code === "ACQUIRE_TIMEOUT" && isStuck) this.#stuckCheck.start();
       throw failure;
     }
   }
@@ -164,7 +187,7 @@ export class Lane implements Availability {
   /** As `DatabaseManager.close`. */
   async close(options: CloseOptions): Promise<void> {
     this.#isClosing = true;
-    const background = [this.#recovery, this.#verification, this.#writeWatch];
+    const background = [this.#recovery, this.#verification, this.#stuckCheck, this.#writeWatch];
     const ended = Promise.all(background.map((task) => task.close()));
     await this.#pool.close(options);
     await ended;
@@ -173,10 +196,12 @@ export class Lane implements Availability {
   /** The one place that decides whether a call may go to the database now. */
   #admit(): CircuitPermit {
     if (this.#isClosing) throw new DatabaseError("POOL_CLOSED");
-    // Half-open, the probes are the recovery's: a caller must not pay for finding out.
-    const permit = this.circuit.state === "half-open" ? undefined : this.circuit.tryAcquire();
-    if (permit === undefined) throw this.#rejection();
-    return permit;
+    const permit = this.circuit.tryAcquire();
+    // Half-open, the probes are the recovery's: a caller must not pay for finding out. Asked after
+    // the permit, as the open time can end between two looks at the clock.
+    if (permit !== undefined && this.circuit.state !== "half-open") return permit;
+    permit?.ignore();
+    throw this.#rejection();
   }
 
   #rejection(): DatabaseError {
@@ -200,26 +225,64 @@ export class Lane implements Availability {
     if (this.circuit.state === "closed") this.#failure = error;
   }
 
-  #askRole(timeoutMs: number, signal: AbortSignal | undefined): Promise<ServerRole> {
-    return askRole({
+  /** Without effect when the failure is no outage. */
+  #trip(permit: CircuitPermit, failure: DatabaseError): void {
+    if (!failure.isOutage) return;
+    this.#note(failure);
+    permit.trip(failure, { minOpenMs: this.#minOpenMs(failure) });
+  }
+
+  async #checkBeside(signal: AbortSignal): Promise<void> {
+    using permit = this.#admit();
+    try {
+      this.#saw(await askBeside(this.#options, signal));
+    } catch (error) {
+      this.#trip(permit, classify(error));
+    }
+  }
+
+  #asking(timeoutMs: number, signal: AbortSignal | undefined): AskOptions {
+    const { clock } = this.#options;
+    return {
       lend: (use, signal) => this.#pool.lend(use, { signal, timeoutMs: Infinity }),
       stats: () => this.stats(),
       timeoutMs,
       signal,
-      clock: this.#options.clock,
-    });
+      clock,
+    };
   }
 
   /** What the recovery does: ends with a database that is ready for the first caller. */
   async #attempt(signal: AbortSignal): Promise<void> {
-    const { config, prepare } = this.#options;
-    this.#saw(await this.#askRole(config.connectTimeoutMs + config.pingTimeoutMs, signal));
+    const { config, connectOptions, inspect, logger, clock, random } = this.#options;
+    const timeoutMs = config.connectTimeoutMs + config.pingTimeoutMs;
+    // Statements that hang can fill the pool for longer than the outage takes.
+    this.#saw(await findRole(this.#asking(timeoutMs, signal), this.#options));
+    await probePooler(config, { connectOptions, signal, logger, clock });
     if (!this.#isPrepared) {
-      await prepare?.(signal);
+      await this.#prepare(signal);
       this.#isPrepared = true;
     }
+    // Not through the circuit, which is not closed yet, and without delaying the recovery.
+    const wait = { signal, timeoutMs: INSPECTION_WAIT_MS };
+    await inspect?.({ lend: (use) => this.#pool.lend(use, wait), clock, random }, signal);
     await this.#pool.warmUp(signal);
     this.#settle();
+  }
+
+  async #prepare(signal: AbortSignal): Promise<void> {
+    const refusal = await this.#options.prepare?.(signal);
+    this.#writeRefusal = refusal instanceof DatabaseError ? refusal : undefined;
+  }
+
+  /** The server takes writes; so does the lane, if there is nothing else against it. */
+  async #takeWrites(role: ServerRole, signal: AbortSignal): Promise<void> {
+    if (this.#writeRefusal !== undefined) {
+      await this.#prepare(signal);
+      if (this.#writeRefusal !== undefined) throw this.#writeRefusal;
+      this.#changed();
+    }
+    this.#saw(role);
   }
 
   #settle(): void {

@@ -1,4 +1,6 @@
+import type { DatabaseConfig } from "../../config/mod.ts";
 import type { Clock } from "../clock.ts";
+import { connect, type ConnectOptions } from "../connection/connect.ts";
 import type { Connection, ServerRole } from "../connection/connection.ts";
 import { Deadline } from "../deadline.ts";
 import { abortReason, classify, DatabaseError } from "../errors.ts";
@@ -15,6 +17,13 @@ export interface AskOptions {
   /** For all of it, the wait for a connection included. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  readonly clock: Clock;
+}
+
+/** How {@linkcode askBeside} connects. */
+export interface BesideOptions {
+  readonly config: DatabaseConfig;
+  readonly connectOptions: ConnectOptions;
   readonly clock: Clock;
 }
 
@@ -36,7 +45,7 @@ export async function askRole(options: AskOptions): Promise<ServerRole> {
   const ask = () =>
     lend((connection) => {
       isAsking = true;
-      return role(connection, deadline.signal);
+      return roleOf(connection, deadline.signal);
     }, deadline.signal);
   try {
     return await ask();
@@ -47,8 +56,34 @@ export async function askRole(options: AskOptions): Promise<ServerRole> {
   }
 }
 
+/** As {@linkcode askRole}; beside the pool when that has no connection to give. */
+export async function findRole(ask: AskOptions, beside: BesideOptions): Promise<ServerRole> {
+  try {
+    return await askRole(ask);
+  } catch (error) {
+    if (classify(error).code !== "ACQUIRE_TIMEOUT") throw error;
+    return await askBeside(beside, ask.signal);
+  }
+}
+
+/**
+ * Asks in a new session beside the pool. That also works while every connection of the pool is in
+ * use, and sees what sessions that keep their old settings do not.
+ *
+ * @throws {DatabaseError} `PING_TIMEOUT`, connect errors, or `ABORTED`.
+ */
+export async function askBeside(
+  { config, connectOptions, clock }: BesideOptions,
+  signal: AbortSignal | undefined,
+): Promise<ServerRole> {
+  await using connection = await connect(config, { ...connectOptions, signal });
+  const { pingTimeoutMs: timeoutMs } = config;
+  using deadline = new Deadline({ timeoutMs, signal, clock, onTimeout: () => noAnswer(timeoutMs) });
+  return await roleOf(connection, deadline.signal);
+}
+
 /** A session that gives no answer in time is not used again. */
-async function role(connection: Connection, signal: AbortSignal): Promise<ServerRole> {
+async function roleOf(connection: Connection, signal: AbortSignal): Promise<ServerRole> {
   const onAbort = () => connection.destroy(abortReason(signal));
   if (signal.aborted) onAbort();
   signal.addEventListener("abort", onAbort, { once: true });

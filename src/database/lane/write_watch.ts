@@ -1,10 +1,10 @@
 import type { DatabaseConfig } from "../../config/mod.ts";
 import { BackgroundTask } from "./background_task.ts";
 import type { Clock } from "../clock.ts";
-import { connect } from "../connection/connect.ts";
+import type { ConnectOptions } from "../connection/connect.ts";
 import type { ServerRole } from "../connection/connection.ts";
-import { abortable, Deadline } from "../deadline.ts";
 import { DatabaseError } from "../errors.ts";
+import { askBeside } from "./ping.ts";
 import { retry } from "../retry.ts";
 
 /** Settings of a {@linkcode WriteWatch}. */
@@ -12,8 +12,11 @@ export interface WriteWatchOptions {
   readonly config: DatabaseConfig;
   /** Whether the server still is known to refuse writes, and can be asked. */
   readonly isNeeded: () => boolean;
-  /** Called when a server takes writes. */
-  readonly onWritable: (role: ServerRole) => void;
+  /** Whether there is more against writes than the server's role. */
+  readonly isHeldBack: () => boolean;
+  /** Called when a server takes writes. When it rejects, the watch goes on. */
+  readonly onWritable: (role: ServerRole, signal: AbortSignal) => Promise<void>;
+  readonly connectOptions: ConnectOptions;
   readonly clock: Clock;
   readonly random: () => number;
 }
@@ -46,7 +49,8 @@ export class WriteWatch {
   /** Begins to ask, where the answer can change: a list of standbys never takes writes. */
   start(): void {
     const { targetSessionAttrs } = this.#options.config;
-    if (targetSessionAttrs === "any" || targetSessionAttrs === "primary") this.#task.start();
+    const mayChange = targetSessionAttrs === "any" || targetSessionAttrs === "primary";
+    if (mayChange || this.#options.isHeldBack()) this.#task.start();
   }
 
   stop(): void {
@@ -58,17 +62,10 @@ export class WriteWatch {
   }
 
   async #ask(signal: AbortSignal): Promise<void> {
-    const { config, clock, isNeeded, onWritable } = this.#options;
+    const { isNeeded, onWritable } = this.#options;
     if (!isNeeded()) return;
-    await using connection = await connect(config, { signal, clock });
-    using deadline = new Deadline({
-      timeoutMs: config.pingTimeoutMs,
-      onTimeout: () => new DatabaseError("PING_TIMEOUT"),
-      signal,
-      clock,
-    });
-    const role = await abortable(connection.role(), deadline.signal);
+    const role = await askBeside(this.#options, signal);
     if (role.readOnly) throw new DatabaseError("READ_ONLY");
-    onWritable(role);
+    await onWritable(role, signal);
   }
 }

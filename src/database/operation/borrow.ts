@@ -3,6 +3,7 @@ import { abortable } from "../deadline.ts";
 import type { Sql } from "../connection/driver.ts";
 import { abortReason, DatabaseError } from "../errors.ts";
 import { Gate } from "./gate.ts";
+import { explainCommit } from "./outcome.ts";
 import { settle } from "./settle.ts";
 
 /** Runs the statements of an operation. Their errors are {@linkcode DatabaseError}s. */
@@ -14,6 +15,8 @@ export interface BorrowOptions {
   readonly signal: AbortSignal | undefined;
   /** Whether `work` leaves a transaction open, which it must not have lost when it succeeds. */
   readonly isTransaction?: boolean;
+  /** Whether a statement that was lost may be done all the same, and must not be done twice. */
+  readonly isUnrepeatable?: boolean;
 }
 
 /**
@@ -23,10 +26,11 @@ export interface BorrowOptions {
 export async function borrow<T>(
   connection: Connection,
   work: Work<T>,
-  { signal, isTransaction = false }: BorrowOptions,
+  { signal, isTransaction = false, isUnrepeatable = false }: BorrowOptions,
 ): Promise<T> {
   const gate = new Gate(connection.sql, {
-    explain: (error) => connection.explain(error),
+    explain: (error) =>
+      isUnrepeatable ? explainCommit(connection, error) : connection.explain(error),
     signal,
   });
   const running = perform(gate, work);
@@ -65,8 +69,14 @@ async function interrupt<T>(
   void Promise.allSettled([running]).then(([result]) => end = result);
   await settle(connection, gate, reason);
   if (end?.status === "fulfilled") return end.value;
-  const error = end && connection.explain(end.reason);
-  throw error === undefined || isCancelled(error) ? reason : error;
+  // What was cut off has failed by now, but `work` may not have taken notice.
+  if (end === undefined) throw isUnknown(gate.lastFailure) ? gate.lastFailure : reason;
+  const error = connection.explain(end.reason);
+  throw isCancelled(error) ? reason : error;
+}
+
+function isUnknown(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === "COMMIT_UNKNOWN";
 }
 
 function isCancelled(error: unknown): boolean {

@@ -1,4 +1,5 @@
-import { intercept, type Sql } from "../connection/driver.ts";
+import type { Sql } from "../connection/driver.ts";
+import { intercept } from "../connection/intercept.ts";
 import { abortReason, type DatabaseError } from "../errors.ts";
 
 /** Settings of a {@linkcode Gate}. */
@@ -24,6 +25,7 @@ export class Gate {
   #running = 0;
   #idle = Promise.withResolvers<void>();
   #failure: unknown;
+  #lastFailure: unknown;
 
   constructor(sql: Sql, { explain = (error) => error, signal }: GateOptions = {}) {
     this.#signal = signal;
@@ -36,6 +38,7 @@ export class Gate {
       onFailed: (error) => {
         const explained = explain(error);
         this.#failure ??= explained;
+        this.#lastFailure = explained;
         return explained;
       },
       onEnded: () => {
@@ -60,6 +63,11 @@ export class Gate {
   /** The error of the first statement that failed. */
   get failure(): unknown {
     return this.#failure;
+  }
+
+  /** The error of the statement that failed last. */
+  get lastFailure(): unknown {
+    return this.#lastFailure;
   }
 
   /** Resolves when no statement runs. Never rejects. */

@@ -4,7 +4,7 @@ import type { Connection } from "../connection/connection.ts";
 /**
  * Acquires a connection, lets `use` have it, and releases it when `use` has
  * settled. The signal ends the wait for the connection only: from then on it is
- * `use` that ends in time.
+ * `use` that ends in time. What refuses the caller may be thrown at once.
  */
 export type Lend = <T>(
   use: (connection: Connection) => Promise<T>,

@@ -1,8 +1,10 @@
+import type { Access } from "../access_mode.ts";
 import type { Connection } from "../connection/connection.ts";
 import { borrow, type Work } from "./borrow.ts";
 import type { Parameter } from "../connection/driver.ts";
 import { DatabaseError, type DatabaseErrorCode } from "../errors.ts";
 import type { Lender } from "./lender.ts";
+import { explainCommit } from "./outcome.ts";
 import { TimeLimit, type TimeLimitOptions } from "./time_limit.ts";
 
 export type { Work } from "./borrow.ts";
@@ -14,6 +16,8 @@ export interface OperationOptions extends TimeLimitOptions {
    * another connection, when its connection is lost.
    */
   readonly idempotent?: boolean | undefined;
+  /** `read` may go to a read host while the primary is away; see {@linkcode Access}. */
+  readonly access?: Access | undefined;
 }
 
 /** A connection was lost, and perhaps another one is not. */
@@ -30,7 +34,9 @@ const LOST: ReadonlySet<DatabaseErrorCode> = new Set(["CONNECTION_LOST", "SERVER
  *
  * @throws {DatabaseError} `STATEMENT_TIMEOUT` (`ACQUIRE_TIMEOUT` while it waits
  * for a connection), `ABORTED`, what lending throws, or what a statement failed
- * with. Errors of `work` itself are passed on.
+ * with. `COMMIT_UNKNOWN` when a statement was sent and its answer got lost, unless
+ * the options say that the operation only reads or may be done twice. Errors of
+ * `work` itself are passed on.
  */
 export async function runOperation<T>(
   lender: Lender,
@@ -38,10 +44,15 @@ export async function runOperation<T>(
   options: OperationOptions = {},
 ): Promise<T> {
   using limit = new TimeLimit(options, lender.clock);
-  return await lendTo(lender, (connection) => borrow(connection, work, { signal: limit.signal }), {
+  const borrowing = { signal: limit.signal, isUnrepeatable: isUnrepeatable(options) };
+  return await lendTo(lender, (connection) => borrow(connection, work, borrowing), {
     limit,
     idempotent: options.idempotent ?? false,
   });
+}
+
+function isUnrepeatable({ access, idempotent = false }: OperationOptions): boolean {
+  return access !== "read" && !idempotent;
 }
 
 /** Runs one statement, as {@linkcode runOperation} does. */
@@ -51,17 +62,16 @@ export async function runStatement<Row extends object>(
   parameters: readonly Parameter[],
   options: OperationOptions = {},
 ): Promise<readonly Row[]> {
-  const run: Work<readonly Row[]> = (sql) => sql<Row[]>(strings, ...parameters);
   const { signal, timeoutMs, idempotent } = options;
   if (signal !== undefined || timeoutMs !== undefined || idempotent) {
-    return await runOperation(lender, run, options);
+    return await runOperation(lender, (sql) => sql<Row[]>(strings, ...parameters), options);
   }
   // The fast path: nothing can interrupt it, and no `sql` is handed out, so it needs no gate.
   return await lender.lend(async (connection) => {
     try {
-      return await run(connection.sql);
+      return await connection.sql<Row[]>(strings, ...parameters);
     } catch (error) {
-      throw connection.explain(error);
+      throw isUnrepeatable(options) ? explainCommit(connection, error) : connection.explain(error);
     }
   }, undefined);
 }

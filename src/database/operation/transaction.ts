@@ -2,6 +2,7 @@ import { borrow } from "./borrow.ts";
 import type { Connection } from "../connection/connection.ts";
 import { abortReason, DatabaseError, type DatabaseErrorCode } from "../errors.ts";
 import type { Lender } from "./lender.ts";
+import { explainCommit } from "./outcome.ts";
 import { retrySome } from "../retry.ts";
 import { GRACE_MS } from "./settle.ts";
 import { TimeLimit } from "./time_limit.ts";
@@ -77,16 +78,12 @@ async function transact<T>(
 
 /** @returns The server's command tag. */
 async function commit(connection: Connection, { readOnly, signal }: Attempt): Promise<string> {
-  if (connection.closed) throw connection.explain(new DatabaseError("CONNECTION_LOST"));
   using _patience = destroyLater(connection, signal);
   try {
     return (await connection.sql`commit`.simple()).command;
   } catch (error) {
-    const failure = connection.explain(error);
-    const isAnswer = failure instanceof DatabaseError && failure.sqlState !== undefined;
-    if (isAnswer) throw failure;
-    connection.destroy();
-    throw readOnly ? failure : new DatabaseError("COMMIT_UNKNOWN", { cause: failure });
+    if (connection.isUnanswered(error)) connection.destroy();
+    throw readOnly ? connection.explain(error) : explainCommit(connection, error);
   }
 }
 

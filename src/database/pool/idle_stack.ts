@@ -40,8 +40,8 @@ export class IdleStack<E extends Idle> {
     return this.#entries.length;
   }
 
-  put(entry: E): void {
-    entry.idleSince = this.#clock.now();
+  put(entry: E, now = this.#clock.now()): void {
+    entry.idleSince = now;
     this.#entries.push(entry);
     this.#wakeAt(this.#deadlineOf(entry));
   }

@@ -269,18 +269,22 @@ export class Pool<R extends Resource> implements AsyncDisposable {
 
   /** Lends what nobody has to the first waiter, keeps it, or closes it; then it says why. */
   #passOn(entry: Entry<R>, broken: boolean): CloseReason | undefined {
-    const unfit = this.#unfitReason(entry, broken);
+    const now = this.#options.clock.now();
+    const unfit = this.#unfitReason(entry, { broken, now });
     if (unfit !== undefined) this.#inventory.close(entry, unfit);
     else if (this.#waiters.size > 0) this.#waiters.serveNext(this.#lend(entry));
-    else this.#idle.put(entry);
+    else this.#idle.put(entry, now);
     return unfit;
   }
 
-  #unfitReason(entry: Entry<R>, broken: boolean): CloseReason | undefined {
+  #unfitReason(
+    entry: Entry<R>,
+    { broken, now }: { readonly broken: boolean; readonly now: number },
+  ): CloseReason | undefined {
     if (this.#inventory.isStale(entry)) return "reset";
     if (broken || entry.resource.closed) return "error";
     if (this.#isClosing) return "shutdown";
-    if (this.#options.clock.now() >= entry.expiresAt) return "lifetime";
+    if (now >= entry.expiresAt) return "lifetime";
     const isSpare = this.#waiters.size === 0 && this.#idle.size >= this.#options.maxIdle;
     return isSpare ? "maxIdle" : undefined;
   }

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { type DependencyHealth, ServiceStatus } from "../../../gen/treasury/v1/health_pb.ts";
 import type { DatabaseConfig } from "../../../src/config/mod.ts";
-import { DatabaseError, type DatabaseManager } from "../../../src/database/mod.ts";
+import {
+  DatabaseError,
+  type DatabaseManager,
+  type DatabaseManagerOptions,
+} from "../../../src/database/mod.ts";
 import { PostgreSQLChecker } from "../../../src/health/mod.ts";
 import {
   startManager,
@@ -32,6 +36,7 @@ const MAX_CONNECTIONS = 8;
 export interface LoadOptions {
   /** As of the database manager. */
   readonly config?: Partial<DatabaseConfig>;
+  readonly manager?: DatabaseManagerOptions;
   /**
    * Limit of each transfer and read, in milliseconds.
    *
@@ -77,7 +82,7 @@ export class DatabaseUnderLoad implements AsyncDisposable {
   /** Starts a manager for this server, and its load; returns when transfers are being made. */
   static async start(
     server: TestPostgres,
-    { config, timeoutMs = PATIENCE_MS }: LoadOptions = {},
+    { config, manager: options = {}, timeoutMs = PATIENCE_MS }: LoadOptions = {},
   ): Promise<DatabaseUnderLoad> {
     await createLedger(server);
     const manager = startManager(server, {
@@ -86,7 +91,7 @@ export class DatabaseUnderLoad implements AsyncDisposable {
       pingTimeoutMs: PATIENCE_MS,
       acquireTimeoutMs: PATIENCE_MS,
       ...config,
-    });
+    }, options);
     const load = new DatabaseUnderLoad(manager, timeoutMs);
     await load.transfers.more("committed", 2 * WORKERS);
     return load;
@@ -129,8 +134,9 @@ export class DatabaseUnderLoad implements AsyncDisposable {
   async finish(server: TestPostgres): Promise<void> {
     const outcomes = await settled(this.transfers.stop(), "every transfer has been settled");
     await settled(this.reads.stop(), "every read has been settled");
-    // A pool for read hosts has sessions of its own, and shows no numbers.
-    const hasOnePool = this.database.config.readHosts.length === 0;
+    const { readHosts, pooler } = this.database.config;
+    // A pool for read hosts has sessions of its own and shows no numbers; a pooler keeps sessions.
+    const hasOnePool = readHosts.length === 0 && pooler === "none";
     await eventually(async () => {
       const stats = this.database.poolStats();
       assert.ok(isAtRest(stats), JSON.stringify(stats));
@@ -141,7 +147,7 @@ export class DatabaseUnderLoad implements AsyncDisposable {
     this.#pool.look();
     assert.equal(this.database.poolStats().open, 0);
     assert.ok(isAtRest(this.database.poolStats()), JSON.stringify(this.database.poolStats()));
-    await untilNoSessions(server);
+    if (pooler === "none") await untilNoSessions(server);
     await assertLedger(server, outcomes);
     assert.deepEqual(this.#pool.violations.slice(0, 3), [], "numbers that cannot be");
     assert.deepEqual(this.#unhandled.reasons, []);
@@ -156,7 +162,8 @@ export class DatabaseUnderLoad implements AsyncDisposable {
   }
 }
 
-async function transfer(
+/** Makes a transfer, and says what its caller can know of it. */
+export async function transfer(
   database: DatabaseManager,
   id: string,
   timeoutMs: number,

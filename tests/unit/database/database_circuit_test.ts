@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import type { DatabaseConfig } from "../../../src/config/config.ts";
-import { createCircuit, isSuspicious } from "../../../src/database/lane/database_circuit.ts";
+import {
+  createCircuit,
+  isSuspicious,
+  newsOf,
+} from "../../../src/database/lane/database_circuit.ts";
 import { ERROR_CODES } from "../../../src/database/error_codes.ts";
 import { DatabaseError, type DatabaseErrorCode } from "../../../src/database/errors.ts";
 import type { PoolStats } from "../../../src/database/pool/mod.ts";
@@ -20,6 +24,7 @@ const FAILURES: readonly DatabaseErrorCode[] = [
   "DATABASE_NOT_FOUND",
   "TLS_FAILED",
   "CONNECTION_REJECTED",
+  "POOLER_MISMATCH",
   "COMMIT_UNKNOWN",
   "MIGRATION_DIRTY",
   "MIGRATION_FAILED",
@@ -56,6 +61,13 @@ for (const code of Object.keys(ERROR_CODES) as DatabaseErrorCode[]) {
     assert.equal(window.calls, verdict === "ignored" ? 0 : 1);
   });
 }
+
+Deno.test("an unknown outcome says of the database what made it unknown", () => {
+  const unknown = (cause?: unknown) => newsOf(new DatabaseError("COMMIT_UNKNOWN", { cause })).code;
+  assert.equal(unknown(new DatabaseError("STATEMENT_TIMEOUT")), "STATEMENT_TIMEOUT");
+  assert.equal(unknown(), "COMMIT_UNKNOWN");
+  assert.equal(newsOf(new DatabaseError("CONNECTION_LOST")).code, "CONNECTION_LOST");
+});
 
 Deno.test("the configured number of failures in a row opens the circuit", () => {
   const breaker = circuit();

@@ -128,3 +128,26 @@ Deno.test("an abort gives its own reason when that is a DatabaseError, else ABOR
   assert.equal(abortReason(AbortSignal.abort(reason)), reason);
   assert.equal(abortReason(AbortSignal.abort()).code, "ABORTED");
 });
+
+Deno.test("PgBouncer's errors have one SQLSTATE, and are told apart by their message", () => {
+  const messages: readonly (readonly [string, DatabaseErrorCode])[] = [
+    ["unsupported startup parameter: search_path", "POOLER_MISMATCH"],
+    ["no more connections allowed (max_client_conn)", "TOO_MANY_CONNECTIONS"],
+    ["query_wait_timeout", "TOO_MANY_CONNECTIONS"],
+    ["pgbouncer cannot connect to server", "CONNECTION_REFUSED"],
+    [
+      "server login has been failing, try again later (server_login_retry)",
+      "CONNECTION_REFUSED",
+    ],
+    ["password authentication failed", "AUTHENTICATION_FAILED"],
+    ['password authentication failed for user "treasury_user"', "AUTHENTICATION_FAILED"],
+    ["no such database: missing", "DATABASE_NOT_FOUND"],
+    ['database "missing" does not exist', "DATABASE_NOT_FOUND"],
+    ["server conn crashed?", "CONNECTION_LOST"],
+  ];
+  for (const [message, code] of messages) {
+    assert.equal(classify(Object.assign(serverError("08P01"), { message })).code, code, message);
+    // Somebody else's words.
+    assert.equal(classify(Object.assign(serverError("P0001"), { message })).code, "QUERY_FAILED");
+  }
+});

@@ -6,7 +6,7 @@ function holder() {
   const events: string[] = [];
   const messages: string[] = [];
   const log = (fields: Readonly<Record<string, unknown>>, message: string) => {
-    events.push([fields.event, fields.code, fields.downtimeMs].filter(Boolean).join(" "));
+    events.push([fields.event, fields.code, fields.downtime_ms].filter(Boolean).join(" "));
     messages.push(message);
   };
   let now = 0;

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { ServiceStatus } from "../../../gen/treasury/v1/health_pb.ts";
 import type { DatabaseConfig } from "../../../src/config/config.ts";
-import type { PingResult, PoolStats } from "../../../src/database/mod.ts";
+import type { PingResult, PoolStats, StateChange } from "../../../src/database/mod.ts";
 import { type DatabaseProbe, PostgreSQLChecker } from "../../../src/health/postgresql_checker.ts";
 import { HealthRegistry } from "../../../src/health/registry.ts";
+import { ManualClock, settle } from "./manual_clock.ts";
 
 // What a real database shows is tested with one, in tests/integration/health_postgresql_test.ts.
 
@@ -16,10 +18,13 @@ function probe(ping: () => Promise<PingResult>, waitCount = 0): DatabaseProbe {
   const pool = { max: 0, inUse: 0, idle: 0, waiting: 0, waitCount, waitDurationMs: 0.5 };
   return {
     config: config as unknown as DatabaseConfig,
+    state: "connected",
     ping,
     poolStats: () => pool as PoolStats,
     accessMode: "READ_WRITE",
     lastError: undefined,
+    writeRefusal: undefined,
+    connectionBudget: undefined,
     circuit: { state: "closed" } as DatabaseProbe["circuit"],
     onStateChange: () => () => {},
   };
@@ -52,4 +57,37 @@ Deno.test("PostgreSQLChecker: an unforeseen error does not reach the report", as
   assert.equal(report.dependencies[0]!.errorCode, "CHECK_FAILED");
   assert(!JSON.stringify(report).includes("hunter2"));
   assert.deepEqual(logged, [failure]);
+});
+
+Deno.test("PostgreSQLChecker: the first attempt is waited for, not reported as an outage", async () => {
+  const listeners = new Set<(change: StateChange) => void>();
+  const database = {
+    ...probe(pong),
+    state: "connecting" as DatabaseProbe["state"],
+    accessMode: "UNAVAILABLE" as DatabaseProbe["accessMode"],
+    onStateChange: (listener: (change: StateChange) => void) => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+  } satisfies DatabaseProbe;
+  const check = new PostgreSQLChecker({ database, clock: new ManualClock() })
+    .check(new AbortController().signal);
+  await settle();
+  Object.assign(database, { state: "connected", accessMode: "READ_WRITE" });
+  listeners.forEach((listener) => listener({} as StateChange));
+  assert.equal((await check).status, ServiceStatus.HEALTHY);
+  assert.equal(listeners.size, 0);
+});
+
+Deno.test("PostgreSQLChecker: a first attempt that takes too long is reported", async () => {
+  const clock = new ManualClock();
+  const database: DatabaseProbe = {
+    ...probe(pong),
+    state: "connecting",
+    accessMode: "UNAVAILABLE",
+  };
+  const check = new PostgreSQLChecker({ database, clock }).check(new AbortController().signal);
+  await clock.advance(5000);
+  const { status, errorCode } = await check;
+  assert.deepEqual([status, errorCode], [ServiceStatus.UNHEALTHY, "NOT_PREPARED"]);
 });

@@ -1,0 +1,114 @@
+import { Stream } from "node:stream";
+import type postgres from "postgres";
+import { openCursor } from "./cursor.ts";
+import type { Sql } from "./driver.ts";
+import type { Statement } from "./statement.ts";
+
+/** Hears of every statement of an {@linkcode intercept}ed `sql`. */
+export interface StatementListener {
+  /** Called when a statement is about to be sent; it fails with the result instead, if there is one. */
+  readonly onSend: (statement: Statement) => Error | undefined;
+  /** Called when the driver has taken the statement, or has failed to. */
+  readonly onSent?: (() => void) | undefined;
+  /** The statement fails with the result. */
+  readonly onFailed: (error: unknown, statement: Statement) => unknown;
+  /** Called once for each statement that was sent, after `onFailed`. */
+  readonly onEnded: (statement: Statement) => void;
+}
+
+/**
+ * The part of `sql` that is safe to hand out, with a listener; printing it shows no options. The
+ * driver sends a statement when it is first waited for, which can be long after it was written
+ * down, and fragments never: so the listener hooks into the sending.
+ */
+export function intercept(sql: Sql | postgres.Sql, listener: StatementListener): Sql {
+  const watch = <T>(result: T): T => {
+    if (isStatement(result)) watchStatement(result, listener);
+    return result;
+  };
+  const tag = (...args: Parameters<Sql>) => watch(sql(...args));
+  const { array, json, typed, types } = sql;
+  return Object.assign(tag, {
+    array,
+    json,
+    typed,
+    types,
+    unsafe: (...args: Parameters<Sql["unsafe"]>) => watch(sql.unsafe(...args)),
+    file: (...args: Parameters<Sql["file"]>) => watch(sql.file(...args)),
+    notify: (channel: string, payload: string) => tag`select pg_notify(${channel}, ${payload})`,
+  }) as unknown as Sql;
+}
+
+/** A tag also gives identifiers and helpers, which are only parts of a statement. */
+function isStatement(value: unknown): value is Statement {
+  return value instanceof Promise;
+}
+
+function watchStatement(statement: Statement, listener: StatementListener): void {
+  const send = statement.handler;
+  statement.cursor = openCursor;
+  statement.handler = () => {
+    const refusal = listener.onSend(statement);
+    if (refusal !== undefined) return statement.reject(refusal);
+    watchEnd(statement, listener);
+    send(statement);
+    listener.onSent?.();
+  };
+}
+
+/** Not by `then`: cursors never settle, and an error that nobody handles must stay visible. */
+function watchEnd(statement: Statement, listener: StatementListener): void {
+  const ending = new Ending(statement, listener);
+  if (statement.cursorFn !== undefined) {
+    wrapReplaceable(statement, "resolve", (resolve, result) => ending.succeed(resolve, result));
+    wrapReplaceable(statement, "reject", (reject, error) => ending.fail(reject, error));
+    return;
+  }
+  const { resolve, reject } = statement;
+  statement.resolve = (result) => ending.succeed(resolve, result);
+  statement.reject = (error) => ending.fail(reject, error);
+}
+
+/** Tells the listener of the end of one statement, once: the driver can reject what has ended. */
+class Ending {
+  readonly #statement: Statement;
+  readonly #listener: StatementListener;
+  #hasEnded = false;
+
+  constructor(statement: Statement, listener: StatementListener) {
+    this.#statement = statement;
+    this.#listener = listener;
+  }
+
+  succeed(resolve: (result: unknown) => void, result: unknown): void {
+    resolve(result);
+    if (this.#hasEnded || result instanceof Stream) return;
+    this.#hasEnded = true;
+    this.#listener.onEnded(this.#statement);
+  }
+
+  fail(reject: (error: unknown) => void, error: unknown): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    const failure = this.#listener.onFailed(error, this.#statement);
+    this.#statement.failure = failure;
+    reject(failure);
+    this.#listener.onEnded(this.#statement);
+  }
+}
+
+/** A cursor gets new functions with each batch; what is around them has to stay. */
+function wrapReplaceable(
+  statement: Statement,
+  name: "resolve" | "reject",
+  around: (inner: (value: unknown) => void, value: unknown) => void,
+): void {
+  let inner = statement[name];
+  const outer = Object.getOwnPropertyDescriptor(statement, name);
+  const read = outer?.get ?? (() => inner);
+  Object.defineProperty(statement, name, {
+    configurable: true,
+    get: () => (value: unknown) => around(read(), value),
+    set: outer?.set ?? ((next) => void (inner = next)),
+  });
+}

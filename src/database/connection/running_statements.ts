@@ -1,0 +1,54 @@
+import type { StatementListener } from "./intercept.ts";
+import type { Statement } from "./statement.ts";
+
+/** Settings of {@linkcode RunningStatements}. */
+export interface RunningStatementsOptions {
+  /** Says why no more statements can be sent; undefined while they can. */
+  readonly refusal: () => Error | undefined;
+  /** Called when the driver has mixed up statements; gives the error for those that it can hit. */
+  readonly onMixUp: () => Error;
+}
+
+/**
+ * The statements of one connection that were sent and have not ended. It alone answers for their
+ * end when the connection closes: the driver keeps them in four places, and forgets some.
+ */
+export class RunningStatements implements StatementListener {
+  readonly #options: RunningStatementsOptions;
+  readonly #running = new Set<Statement>();
+  #sending: Statement | undefined;
+
+  constructor(options: RunningStatementsOptions) {
+    this.#options = options;
+  }
+
+  readonly onSend = (statement: Statement): Error | undefined => {
+    const refusal = this.#options.refusal();
+    if (refusal !== undefined) return refusal;
+    this.#running.add(statement);
+    this.#sending = statement;
+    return undefined;
+  };
+
+  readonly onSent = (): void => void (this.#sending = undefined);
+
+  /**
+   * A statement that cannot be built, because of a parameter, is the driver's mistake when others
+   * run: it fails one of those instead, waits for an answer to what it never sent, and gives it the
+   * next one's.
+   */
+  readonly onFailed = (error: unknown, statement: Statement): unknown => {
+    const sending = this.#sending;
+    if (sending === undefined || sending === statement) return error;
+    this.#sending = undefined;
+    sending.reject(error);
+    return this.#options.onMixUp();
+  };
+
+  readonly onEnded = (statement: Statement): void => void this.#running.delete(statement);
+
+  /** Fails everything that runs. */
+  failAll(error: Error): void {
+    for (const statement of this.#running) statement.reject(error);
+  }
+}

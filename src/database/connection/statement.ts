@@ -1,0 +1,22 @@
+/** A statement of the driver, with the parts that its types leave out. */
+export interface Statement {
+  /** Sends the statement; called once, when somebody first waits for it. */
+  handler: (statement: Statement) => void;
+  /** Called with the result; with a stream before that, when the statement copies. */
+  resolve: (result: unknown) => void;
+  reject: (error: unknown) => void;
+  cursor: (...args: unknown[]) => Cursor;
+  /** Whether it was written as a template string, so that its values are parameters. */
+  readonly tagged: boolean;
+  /** The parts of the text between the values. */
+  readonly strings: readonly string[];
+  /** The text with placeholders, once the statement was sent. */
+  readonly string?: string;
+  /** Set when the statement is a cursor that has begun. */
+  readonly cursorFn?: unknown;
+  /** What it has failed with, once it was sent. Not the driver's: see `intercept`. */
+  failure?: unknown;
+}
+
+/** What a cursor is to its user: batches of rows, or the statement itself when a function gets them. */
+export type Cursor = AsyncIterable<unknown> | Statement;

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { ServiceStatus } from "../../gen/treasury/v1/health_pb.ts";
+import { startEmbeddedPostgres } from "../support/postgres.ts";
+import { SmallDisk, whyNoSmallDisk } from "../support/small_disk.ts";
+import { DatabaseUnderLoad } from "./database/database_under_load.ts";
+
+const DISK_BYTES = 8 * 1024 * 1024;
+
+const problem = whyNoSmallDisk();
+if (problem !== undefined) console.log(`The test with a full disk is left out: it ${problem}.`);
+
+Deno.test({
+  name: "under load: the disk of a table is full: its writes fail, and succeed when there is space",
+  ignore: problem !== undefined,
+  async fn() {
+    await using disk = await SmallDisk.mount(DISK_BYTES);
+    await using server = await startEmbeddedPostgres({ settings: { synchronous_commit: "on" } });
+    // A machine that is merely busy must not look like an outage.
+    const patience = { connectTimeoutMs: 30_000, pingTimeoutMs: 30_000, acquireTimeoutMs: 30_000 };
+    await using load = await DatabaseUnderLoad.start(server, {
+      config: patience,
+      timeoutMs: 30_000,
+    });
+    const { database, transfers } = load;
+    await server.admin(`create tablespace small location '${disk.path}'`);
+    await server.admin("alter table ledger set tablespace small");
+
+    await disk.fill();
+    await transfers.more("failed", 20);
+    const page = "x".repeat(8_000);
+    await assert.rejects(
+      database.query`insert into ledger (id, leg) values (${page}, ${page})`,
+      { code: "OUT_OF_RESOURCES", sqlState: "53100", retryable: true },
+    );
+    assert.deepEqual([...await database.query`select 1 as one`], [{ one: 1 }]);
+    await load.untilHealth(ServiceStatus.HEALTHY);
+    assert.equal(database.circuit.state, "closed");
+
+    await disk.free();
+    await load.untilRecovered();
+    await load.finish(server);
+  },
+});

@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import type { Sql } from "../../src/database/mod.ts";
+import {
+  type OperationOptions,
+  runOperation,
+  runStatement,
+} from "../../src/database/operation/operation.ts";
+import { FaultProxy, type Moment, onSql } from "../support/fault_proxy.ts";
+import { createDatabase, startPostgres, type TestDatabase } from "../support/postgres.ts";
+import { poolLender, type TestLender } from "../support/database_lender.ts";
+import { terminateSessions, untilNoSessions, untilRunning } from "../support/database_support.ts";
+
+const CREATE = "create table entry (id int)";
+
+async function count(server: TestDatabase): Promise<number> {
+  const [row] = await server.admin<{ count: number }>("select count(*)::int from entry");
+  return row!.count;
+}
+
+function insert(lender: TestLender, options: OperationOptions): Promise<unknown> {
+  const run = (strings: TemplateStringsArray) => runStatement(lender, strings, [], options);
+  return run`insert into entry values (1)`;
+}
+
+/** What a write fails with when its connection is cut. */
+const LOSSES: readonly (readonly [string, OperationOptions, string])[] = [
+  ["of which nothing is known", {}, "COMMIT_UNKNOWN"],
+  ["with a deadline", { timeoutMs: 60_000 }, "COMMIT_UNKNOWN"],
+  ["that is said to read", { access: "read" }, "CONNECTION_LOST"],
+  ["that is said to read, with a deadline", {
+    access: "read",
+    timeoutMs: 60_000,
+  }, "CONNECTION_LOST"],
+];
+/** Where the connection is cut, and how often the statement can have been done. */
+const CUTS: readonly (readonly [Moment, readonly number[]])[] = [
+  ["request", [0]],
+  ["forwarded", [0, 1]],
+  ["answer", [1]],
+];
+for (const [what, options, code] of LOSSES) {
+  Deno.test(`a statement ${what} is ${code} when its connection is cut`, async (t) => {
+    await using server = await createDatabase();
+    await using proxy = await FaultProxy.start(server.database);
+    await using lender = poolLender(server.config({ hosts: [proxy.address] }));
+    await runOperation(lender, (sql) => sql.unsafe(CREATE));
+    for (const [moment, done] of CUTS) {
+      await t.step(`at the ${moment}`, async () => {
+        const cut = proxy.cut(onSql("insert", moment));
+        await assert.rejects(insert(lender, options), {
+          code,
+          retryable: code !== "COMMIT_UNKNOWN",
+        });
+        await cut.happened;
+        await untilNoSessions(server);
+        assert.ok(done.includes(await count(server)));
+        await server.admin("truncate entry");
+      });
+    }
+  });
+}
+
+Deno.test("an idempotent statement that was done is done again", async () => {
+  await using server = await createDatabase();
+  await using proxy = await FaultProxy.start(server.database);
+  await using lender = poolLender(server.config({ hosts: [proxy.address] }));
+  await runOperation(lender, (sql) => sql.unsafe(CREATE));
+  proxy.cut(onSql("insert", "answer"));
+  await insert(lender, { idempotent: true });
+  assert.equal(await count(server), 2);
+});
+
+Deno.test("a statement that was never sent is lost, and not unknown", async () => {
+  await using server = await startPostgres();
+  await using lender = poolLender(server.config({ maxConnections: 1 }));
+  await runOperation(lender, (sql) => sql.unsafe(CREATE));
+  const writeAfterTheEnd = async (sql: Sql) => {
+    await assert.rejects(sql`select pg_terminate_backend(pg_backend_pid())`, {
+      code: "COMMIT_UNKNOWN",
+    });
+    return await sql`insert into entry values (1)`;
+  };
+  await assert.rejects(runOperation(lender, writeAfterTheEnd), { code: "CONNECTION_LOST" });
+  assert.equal(await count(server), 0);
+  await server.stop();
+  await assert.rejects(insert(lender, {}), { code: "CONNECTION_REFUSED" });
+});
+
+Deno.test("a statement that had to be cut off is unknown, and one that was cancelled is not", async () => {
+  await using server = await createDatabase();
+  await using proxy = await FaultProxy.start(server.database);
+  await using lender = poolLender(server.config({ hosts: [proxy.address] }));
+  const sleep = (options: OperationOptions) =>
+    runOperation(lender, (sql) => sql`select pg_sleep(600)`, { timeoutMs: 300, ...options });
+  await assert.rejects(sleep({}), { code: "STATEMENT_TIMEOUT" });
+
+  const unproved = [
+    [{}, "COMMIT_UNKNOWN"],
+    [{ access: "read" }, "ABORTED"],
+    [{ idempotent: true }, "ABORTED"],
+  ] as const;
+  for (const [options, code] of unproved) {
+    const abort = new AbortController();
+    const outcome = assert.rejects(
+      runOperation(lender, (sql) => sql`select pg_sleep(600)`, {
+        signal: abort.signal,
+        ...options,
+      }),
+      { code },
+    );
+    await untilRunning(server, "pg_sleep");
+    proxy.silence();
+    await proxy.setMode("black-hole");
+    abort.abort();
+    await outcome;
+    await proxy.setMode("pass");
+    proxy.resume();
+    await terminateSessions(server);
+    await untilNoSessions(server);
+  }
+});

@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { randomInt } from "node:crypto";
+import { connect } from "../../src/database/connection/connect.ts";
+import type { Connection } from "../../src/database/connection/connection.ts";
+import type { Sql } from "../../src/database/mod.ts";
+import { eventually } from "../support/condition.ts";
+import { afterBytes, FaultProxy } from "../support/fault_proxy.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { terminateSessions, watchUnhandled } from "../support/database_support.ts";
+
+/** How statements have ended; fails instead of waiting for ever for one that has not. */
+async function ends(statements: readonly PromiseLike<unknown>[]) {
+  const settled: PromiseSettledResult<unknown>[] = [];
+  for (const [index, statement] of statements.entries()) {
+    void Promise.allSettled([statement]).then(([end]) => settled[index] = end);
+  }
+  await eventually(() => Object.keys(settled).length === statements.length, {
+    what: "every statement has ended",
+  });
+  return settled;
+}
+
+async function endSession(server: TestPostgres, connection: Connection): Promise<void> {
+  await terminateSessions(server);
+  await connection.whenClosed;
+}
+
+/** Statements as the driver sends them in its different ways. */
+const KINDS: readonly ((sql: Sql) => PromiseLike<unknown>)[] = [
+  (sql) => sql`select 1`,
+  (sql) => sql`select ${1}::int`,
+  (sql) => sql`select ${"a"}::text, generate_series(1, 20)`,
+  (sql) => sql`rollback`.simple(),
+  (sql) => sql.unsafe("select 1; select 2"),
+  (sql) => sql.notify("channel", "payload"),
+];
+const SESSIONS = 100;
+
+Deno.test("every statement ends, wherever its session is cut", async () => {
+  await using server = await startPostgres();
+  await using proxy = await FaultProxy.start(server.database);
+  using unhandled = watchUnhandled();
+  const config = server.config({ hosts: [proxy.address] });
+  for (let session = 0; session < SESSIONS; session++) {
+    const ending = session % 2 === 0 ? "reset" : "close";
+    using _cut = proxy.cut(afterBytes("toClient", randomInt(400, 2_000)), ending);
+    await using connection = await connect(config).catch(() => undefined);
+    if (connection === undefined) continue;
+    const statements = Array.from({ length: 12 }, async (_, turn) => {
+      // In the same turn of the event loop, and one after the other.
+      for (let wait = randomInt(2) * turn; wait > 0; wait--) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      return await KINDS[randomInt(KINDS.length)]!(connection.sql);
+    });
+    for (const end of await ends(statements)) {
+      if (end.status === "fulfilled") continue;
+      const { code } = connection.explain(end.reason) as { code?: string };
+      assert.equal(code, "CONNECTION_LOST");
+    }
+  }
+  assert.deepEqual(unhandled.reasons, []);
+});
+
+Deno.test("a statement that cannot be built fails alone, and nothing gets another's answer", async () => {
+  await using server = await startPostgres();
+  await using connection = await connect(server.config());
+  const { sql } = connection;
+  const wrong = new Date(NaN);
+  await sql`select ${new Date()}::timestamptz as at`;
+  const statements = [
+    sql`select pg_sleep(0.1)`,
+    sql`select ${wrong}::timestamptz as at`,
+    sql`select 2 as number`,
+  ];
+  const [before, bad, after] = await ends(statements);
+  const reason = (end?: PromiseSettledResult<unknown>) =>
+    end?.status === "rejected" ? connection.explain(end.reason) : end;
+  assert.ok(reason(bad) instanceof RangeError, String(reason(bad)));
+  for (const other of [before, after]) {
+    assert.equal((reason(other) as { code?: string }).code, "CONNECTION_LOST");
+  }
+});
+
+Deno.test("a cursor fails when its session ends between two batches", async () => {
+  await using server = await startPostgres();
+  using unhandled = watchUnhandled();
+  const series = (sql: Sql) => sql`select generate_series(1, 10) as number`;
+  {
+    await using connection = await connect(server.config());
+    const read = async () => {
+      for await (const _rows of series(connection.sql).cursor(2)) {
+        await endSession(server, connection);
+      }
+    };
+    const [end] = await ends([read()]);
+    assert.equal(end?.status, "rejected", "it looked like the end of the rows");
+  }
+  {
+    await using connection = await connect(server.config());
+    for await (const _rows of series(connection.sql).cursor(2)) {
+      await endSession(server, connection);
+      break;
+    }
+  }
+  {
+    await using connection = await connect(server.config());
+    const [end] = await ends([
+      series(connection.sql).cursor(2, () => endSession(server, connection)),
+    ]);
+    assert.equal(end?.status, "rejected");
+  }
+  // The driver would write to the socket now that it has lost.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(unhandled.reasons, []);
+});
