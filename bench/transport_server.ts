@@ -27,7 +27,6 @@ const logger = createLogger({ level: "info", format: "json" }, { version: VERSIO
 async function startOwn(): Promise<Addresses> {
   const server = new Server({
     config: SERVER_DEFAULTS,
-    version: VERSION,
     logger,
     readiness: () => registry.readiness,
     routes,

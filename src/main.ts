@@ -1,61 +1,83 @@
 import denoJson from "../deno.json" with { type: "json" };
 import { Health as GrpcHealth } from "../gen/grpc/health/v1/health_pb.ts";
 import { Health, ServiceStatus } from "../gen/treasury/v1/health_pb.ts";
-import {
-  type Config,
-  ConfigError,
-  databaseNaming,
-  environmentNames,
-  isDatabaseConfigured,
-  loadConfig,
-} from "./config/mod.ts";
-import { DatabaseManager, migrateUp } from "./database/mod.ts";
+import { type Config, ConfigError } from "./config/mod.ts";
+import { DatabaseManager, prepareSchema } from "./database/mod.ts";
 import {
   createGrpcHealthService,
   createHealthService,
   GrpcChecker,
+  HealthHistory,
   HealthRegistry,
   PostgreSQLChecker,
 } from "./health/mod.ts";
-import { reportStrayErrors, stopSignal } from "./process.ts";
-import { addReflection, Server } from "./server/mod.ts";
-import { createLogger, type Logger } from "./telemetry/mod.ts";
+import { DATABASE_CLOSE_TIMEOUT_MS, reportStrayErrors, stopSignal } from "./process.ts";
+import { readConfig, readSettingsInUse } from "./read_config.ts";
+import { addReflection, metricsPage, MetricsServer, Server, statusPage } from "./server/mod.ts";
+import { Metrics } from "./telemetry/metrics/mod.ts";
+import { createLogger, type Logger, RecordLimit, Redactor } from "./telemetry/mod.ts";
+import { combineObservers, createTracing, type Tracing } from "./telemetry/tracing/mod.ts";
 
 /** The process could not start because of its settings. */
 const EXIT_BAD_CONFIG = 2;
 const EXIT_FAILURE = 1;
 
-/** Together with SHUTDOWN_TIMEOUT it stays inside of the specification's 30 seconds. */
-const DATABASE_CLOSE_TIMEOUT_MS = 2_000;
+/** How the process tells of itself, from its first moment on. */
+interface Telemetry {
+  readonly logger: Logger;
+  readonly redactor: Redactor;
+  readonly tracing: Tracing | undefined;
+}
 
 /** Puts the parts together and serves until the process is told to stop. */
-async function serve(config: Config, logger: Logger): Promise<void> {
+async function serve(config: Config, { logger, redactor, tracing }: Telemetry): Promise<void> {
   const startedAt = new Date();
   const { version } = denoJson;
   const shutdown = new AbortController();
+
+  using metrics = new Metrics({ version });
+  const { databaseObserver, healthObserver, rpcObserver } = tracing === undefined
+    ? metrics
+    : combineObservers(metrics, tracing);
+  const expose = (accept: string | null) => metrics.expose(accept);
+  // First, so that it is closed last and tells of the shutdown too.
+  await using metricsServer = config.metrics.address && new MetricsServer({
+    address: config.metrics.address,
+    limits: config.server,
+    expose,
+    logger,
+  });
 
   await using cleanup = new AsyncDisposableStack();
   const database = cleanup.adopt(
     new DatabaseManager(config.database, {
       logger,
-      prepare: config.database.migrateOnStart
-        ? async (signal) => void await migrateUp(config.database, { signal, logger })
-        : undefined,
+      observer: databaseObserver,
+      onPassword: (password) => redactor.add(password.reveal()),
+      prepare: (signal) => prepareSchema(config.database, { signal, logger }),
     }),
     // By now every request has ended, so whatever still runs has lost its caller.
     (database) => database.close({ timeoutMs: DATABASE_CLOSE_TIMEOUT_MS }),
   );
+  metrics.watchDatabase(database);
 
   await using dependencies = new AsyncDisposableStack();
   const peers = config.health.grpcDependencies.map((dependency) =>
     dependencies.use(new GrpcChecker({ dependency, timeoutMs: config.health.grpcTimeoutMs }))
   );
+  const checkErrors = new RecordLimit();
   await using registry = new HealthRegistry({
     checkers: [new PostgreSQLChecker({ database }), ...peers],
     checkIntervalMs: config.health.checkIntervalMs,
-    onCheckError: (dependency, err) =>
-      logger.error({ event: "health.check_failed", dependency, err }, "A health check broke"),
+    onCheckError: (dependency, err) => {
+      const { level, repeats } = checkErrors.weigh(dependency, "error");
+      const fields = { event: "health.check_failed", dependency, ...repeats, err };
+      logger[level](fields, "A health check broke");
+    },
+    observer: healthObserver,
   });
+  metrics.watchHealth(registry);
+  using history = new HealthHistory(registry);
   registry.subscribe(({ status, message }) => {
     const level = status === ServiceStatus.HEALTHY ? "info" : "warn";
     logger[level]({ event: "health.changed", status: ServiceStatus[status] }, message);
@@ -63,14 +85,16 @@ async function serve(config: Config, logger: Logger): Promise<void> {
 
   await using server = new Server({
     config: config.server,
-    version,
     logger,
     readiness: () => registry.readiness,
+    observer: rpcObserver,
+    pages: new Map([...statusPage(), ...(metricsServer ? [] : metricsPage(expose))]),
     routes: (router) => {
       router.service(
         Health,
         createHealthService({
           registry,
+          history,
           version,
           startedAt,
           heartbeatMs: config.health.watchHeartbeatMs,
@@ -85,6 +109,15 @@ async function serve(config: Config, logger: Logger): Promise<void> {
     },
   });
 
+  metrics.watchServer(server);
+
+  const metricsUrl = await metricsServer?.listen();
+  if (metricsUrl !== undefined) {
+    logger.info(
+      { event: "metrics.started", url: metricsUrl.href },
+      `Metrics on ${metricsUrl.href}`,
+    );
+  }
   const url = await server.listen();
   database.start();
   registry.start();
@@ -101,20 +134,6 @@ async function serve(config: Config, logger: Logger): Promise<void> {
   logger.info({ event: "service.stopped" }, "No request is running any more");
 }
 
-function readConfig(): Config {
-  const env = Object.fromEntries(environmentNames.map((name) => [name, Deno.env.get(name)]));
-  const places = { env, envFile: ".env" };
-  if (!isDatabaseConfigured(places)) {
-    const [, ...others] = databaseNaming;
-    throw new ConfigError([{
-      setting: "DATABASE_URL",
-      problem: `is not set, nor is any of ${others.join(", ")}`,
-      allowed: "postgresql://user:password@host:port/database; `deno task dev` needs no database",
-    }]);
-  }
-  return loadConfig(places);
-}
-
 async function main(): Promise<number> {
   let config: Config;
   try {
@@ -124,14 +143,24 @@ async function main(): Promise<number> {
     console.error(error.message);
     return EXIT_BAD_CONFIG;
   }
-  const { password } = config.database;
+  const { version } = denoJson;
+  const { password, migrator } = config.database;
+  const redactor = new Redactor(
+    [password, migrator?.password].flatMap((secret) => secret?.reveal() ?? []),
+  );
+  const tracing = createTracing({ version, database: config.database });
   const logger = createLogger(config.log, {
-    version: denoJson.version,
-    secrets: password ? [password.reveal()] : [],
+    version,
+    redactor,
+    fields: tracing?.logFields,
   });
   reportStrayErrors(logger);
+  logger.info(
+    { event: "config.loaded", settings: readSettingsInUse(), tracing: tracing !== undefined },
+    "Read the configuration; what is not listed has its default",
+  );
   try {
-    await serve(config, logger);
+    await serve(config, { logger, redactor, tracing });
     return 0;
   } catch (err) {
     logger.fatal({ event: "service.failed", err }, describeStartFailure(err, config));
@@ -139,8 +168,11 @@ async function main(): Promise<number> {
   }
 }
 
-function describeStartFailure(error: unknown, { server }: Config): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+function describeStartFailure(error: unknown, { server, metrics }: Config): string {
+  const { code, port } = error as { readonly code?: unknown; readonly port?: unknown };
+  if (typeof code === "string" && metrics.address?.port === port && server.port !== port) {
+    return `Metrics cannot be served on this address (${code}): set METRICS_ADDR to another one`;
+  }
   const address = `${server.host}:${server.port}`;
   if (code === "EADDRINUSE") return `${address} is in use: set SERVER_PORT to a free port`;
   if (code === "EACCES") return `${address} is not allowed: set SERVER_PORT to a port above 1023`;

@@ -11,6 +11,12 @@ const STOP_SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
 const SAME_SIGNAL_MS = 500;
 
 /**
+ * Time for what still runs on the database, after SHUTDOWN_TIMEOUT has ended the requests. Together
+ * they stay inside of the specification's 30 seconds.
+ */
+export const DATABASE_CLOSE_TIMEOUT_MS = 2_000;
+
+/**
  * Resolves when the process is told to stop. From then on, each further signal calls `onNext`.
  */
 export function stopSignal(onNext: () => void): Promise<Deno.Signal> {

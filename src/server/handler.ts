@@ -59,6 +59,18 @@ export function textResponse(
   return response(request, status, "text/plain; charset=utf-8", `${text}\n`, header);
 }
 
+/** Answers GET and HEAD, and refuses other methods. */
+export function get(answer: (request: Request) => Response | Promise<Response>): Handler {
+  return (request) => {
+    const allowed = request.method === "GET" || request.method === "HEAD";
+    return Promise.resolve(
+      allowed
+        ? answer(request)
+        : textResponse(request, 405, "405 Method Not Allowed: use GET", { allow: "GET, HEAD" }),
+    );
+  };
+}
+
 /** A body of one chunk. */
 export async function* single(chunk: Uint8Array): AsyncGenerator<Uint8Array> {
   yield chunk;

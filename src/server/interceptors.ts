@@ -6,7 +6,7 @@ import {
   type Interceptor,
 } from "@connectrpc/connect";
 import { DatabaseError } from "../database/mod.ts";
-import type { Logger } from "../telemetry/mod.ts";
+import { type Logger, RecordLimit } from "../telemetry/mod.ts";
 import { answerTo, DATABASE_ERROR_ANSWERS } from "./database_errors.ts";
 
 /** How an RPC ended: `undefined` until then, and for requests that reached no RPC. */
@@ -16,14 +16,17 @@ export const outcomeKey: ContextKey<Code | "ok" | undefined> = createContextKey<
 
 /**
  * Answers database errors by the table of `docs/errors.md`, hides all other errors that no RPC meant
- * for its clients, because Connect would send their text, logs what was hidden, and notes in
+ * for its clients, because Connect would send their text, logs what was hidden, a repetition only
+ * now and then, and notes in
  * {@linkcode outcomeKey} how the RPC ended.
  */
 export function errorInterceptor(logger: Logger): Interceptor {
+  const limit = new RecordLimit();
   return (next) => async (request) => {
     const failed = (reason: unknown): ConnectError => {
       const error = publicError(reason, request.signal);
-      logCause(logger, `/${request.service.typeName}/${request.method.name}`, error);
+      const method = `/${request.service.typeName}/${request.method.name}`;
+      logCause(logger, limit, method, error);
       request.contextValues.set(outcomeKey, error.code);
       return error;
     };
@@ -68,11 +71,21 @@ function publicError(reason: unknown, signal: AbortSignal): ConnectError {
   return new ConnectError("internal error", Code.Internal, undefined, undefined, reason);
 }
 
-function logCause(logger: Logger, method: string, { cause, code }: ConnectError): void {
-  const record = { event: "rpc.failed", method, err: cause };
-  if (cause instanceof DatabaseError) {
-    logger[DATABASE_ERROR_ANSWERS[cause.code].level](record, "an RPC failed on the database");
-  } else if (cause !== undefined && code === Code.Internal) {
-    logger.error(record, "an RPC failed unexpectedly");
-  }
+function logCause(
+  logger: Logger,
+  limit: RecordLimit,
+  method: string,
+  { cause, code }: ConnectError,
+): void {
+  const isDatabaseError = cause instanceof DatabaseError;
+  if (!isDatabaseError && (cause === undefined || code !== Code.Internal)) return;
+  const reason = isDatabaseError ? cause.code : cause instanceof Error ? cause.name : "unknown";
+  const { level, repeats } = limit.weigh(
+    `${method} ${reason}`,
+    isDatabaseError ? DATABASE_ERROR_ANSWERS[cause.code].level : "error",
+  );
+  logger[level](
+    { event: "rpc.failed", method, reason, ...repeats, err: cause },
+    isDatabaseError ? "an RPC failed on the database" : "an RPC failed unexpectedly",
+  );
 }

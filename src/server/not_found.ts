@@ -19,6 +19,8 @@ import {
   single,
   textResponse,
 } from "./handler.ts";
+import { outcomeKey } from "./interceptors.ts";
+import { protocolOf } from "./outcome.ts";
 
 /**
  * Says that nothing answers at this path, in the protocol that asked: gRPC and gRPC-Web get status
@@ -28,6 +30,7 @@ import {
  */
 export function notFound(request: Request): Promise<Response> {
   const error = new ConnectError(`nothing answers at ${pathOf(request)}`, Code.Unimplemented);
+  if (protocolOf(request) !== "http") request.contextValues.set(outcomeKey, error.code);
   return Promise.resolve(answer(request, error));
 }
 

@@ -1,4 +1,4 @@
-import { type Handler, type Request, type Response, response, textResponse } from "./handler.ts";
+import { get, type Handler, textResponse } from "./handler.ts";
 
 /** Whether the service should get traffic, and if not, why. */
 export interface Readiness {
@@ -27,34 +27,4 @@ export function readyz(readiness: () => Readiness): Handler {
   });
 }
 
-/** `/`: where people find out what runs here. */
-export function index(version: string): Handler {
-  const page = `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Treasury Service</title>
-<h1>Treasury Service ${version}</h1>
-<ul>
-<li><a href="/treasury.v1.Health/GetHealth?encoding=json&amp;message=%7B%7D&amp;connect=v1">Health</a>
-<li><a href="/readyz">Readiness</a>
-<li><a href="/livez">Liveness</a>
-</ul>
-</html>
-`;
-  const header = { "content-security-policy": "default-src 'none'" };
-  return get((request) => response(request, 200, "text/html; charset=utf-8", page, header));
-}
-
 const noStore = { "cache-control": "no-store" };
-
-function get(answer: (request: Request) => Response): Handler {
-  return (request) => {
-    const allowed = request.method === "GET" || request.method === "HEAD";
-    return Promise.resolve(
-      allowed
-        ? answer(request)
-        : textResponse(request, 405, "405 Method Not Allowed: use GET", { allow: "GET, HEAD" }),
-    );
-  };
-}

@@ -4,6 +4,7 @@ import type { Logger } from "../telemetry/mod.ts";
 import type { Handler } from "./handler.ts";
 import { errorInterceptor } from "./interceptors.ts";
 import { receivedInTime } from "./request_body.ts";
+import { observed, type RpcObserver } from "./rpc_observer.ts";
 import { explained } from "./refusals.ts";
 
 /** What {@linkcode rpcHandlers} needs. */
@@ -14,6 +15,7 @@ export interface RpcOptions {
   readonly maxRequestBytes: number;
   /** Time for a client to send a request message, in milliseconds. */
   readonly requestTimeoutMs: number;
+  readonly observer?: RpcObserver | undefined;
   readonly logger: Logger;
 }
 
@@ -32,7 +34,12 @@ export function rpcHandlers(options: RpcOptions): ReadonlyMap<string, Handler> {
   return new Map(
     router.handlers.map((handler) => {
       const timely = receivedInTime(handler, options.requestTimeoutMs);
-      return [handler.requestPath, explained(timely, handler.allowedMethods)];
+      const rpc = {
+        method: handler.requestPath.slice(1),
+        isStream: handler.method.methodKind !== "unary",
+      };
+      const complete = explained(timely, handler.allowedMethods);
+      return [handler.requestPath, observed(complete, options.observer, rpc)];
     }),
   );
 }

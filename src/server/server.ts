@@ -8,17 +8,20 @@ import { type Handler, pathOf, type Request } from "./handler.ts";
 import { Listener } from "./listener.ts";
 import { nodeHandler } from "./node_handler.ts";
 import { notFound } from "./not_found.ts";
-import { index, livez, type Readiness, readyz } from "./probes.ts";
+import { livez, type Readiness, readyz } from "./probes.ts";
 import { requestLog } from "./request_log.ts";
 import { rpcHandlers } from "./rpc.ts";
+import { observed, type RpcObserver } from "./rpc_observer.ts";
 
 /** What a {@linkcode Server} serves. */
 export interface ServerOptions {
   readonly config: ServerConfig;
-  readonly version: string;
   readonly logger: Logger;
   /** Registers the RPC services. */
   readonly routes: (router: ConnectRouter) => void;
+  /** What else is served over plain HTTP, by path. */
+  readonly pages?: ReadonlyMap<string, Handler> | undefined;
+  readonly observer?: RpcObserver | undefined;
   /** Asked by every `/readyz`. */
   readonly readiness: () => Readiness;
 }
@@ -42,19 +45,21 @@ export class Server implements AsyncDisposable {
   }
 
   #handler(options: ServerOptions): Handler {
-    const { config, logger } = options;
+    const { config, logger, observer } = options;
     const handlers = new Map<string, Handler>([
-      ["/", index(options.version)],
       ["/livez", livez()],
       ["/readyz", readyz(options.readiness)],
+      ...options.pages ?? [],
       ...rpcHandlers({
         routes: options.routes,
         maxRequestBytes: config.maxRequestBytes,
         requestTimeoutMs: config.requestTimeoutMs,
+        observer,
         logger,
       }),
     ]);
-    const dispatch = (request: Request) => (handlers.get(pathOf(request)) ?? notFound)(request);
+    const unknown = observed(notFound, observer, { method: "unknown", isStream: false });
+    const dispatch = (request: Request) => (handlers.get(pathOf(request)) ?? unknown)(request);
     return requestLog(
       cors(grpcWebText(readableGrpcMessage(dispatch)), config.corsAllowedOrigins),
       logger,

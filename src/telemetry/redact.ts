@@ -19,20 +19,31 @@ const MIN_SECRET_LENGTH = 4;
 const URL_CREDENTIALS = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/"@]*@/gi;
 
 /**
- * Returns a function that removes `secrets`, and the credentials of URLs, from a line of JSON.
+ * Removes the secrets that it knows, and the credentials of URLs, from lines of JSON.
  *
  * ```ts
- * const redact = createRedactor(["hunter2"]);
- * redact('{"msg":"login with hunter2"}'); // '{"msg":"login with [redacted]"}'
+ * const redactor = new Redactor(["hunter2"]);
+ * redactor.redact('{"msg":"login with hunter2"}'); // '{"msg":"login with [redacted]"}'
  * ```
  */
-export function createRedactor(secrets: readonly string[]): (line: string) => string {
-  const spellings = secrets
-    .filter((secret) => secret.length >= MIN_SECRET_LENGTH)
-    .flatMap((secret) => [JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)])
-    .sort((a, b) => b.length - a.length);
-  return (line) => {
+export class Redactor {
+  /** Longest first, because one secret can contain another. */
+  #spellings: readonly string[] = [];
+
+  constructor(secrets: readonly string[] = []) {
+    for (const secret of secrets) this.add(secret);
+  }
+
+  /** Removes one more secret from now on, such as a password that was rotated. */
+  add(secret: string): void {
+    if (secret.length < MIN_SECRET_LENGTH) return;
+    const spellings = [JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)];
+    if (spellings.every((spelling) => this.#spellings.includes(spelling))) return;
+    this.#spellings = [...this.#spellings, ...spellings].sort((a, b) => b.length - a.length);
+  }
+
+  redact(line: string): string {
     const hidden = line.replace(URL_CREDENTIALS, `$1${REDACTED}@`);
-    return spellings.reduce((text, spelling) => text.replaceAll(spelling, REDACTED), hidden);
-  };
+    return this.#spellings.reduce((text, spelling) => text.replaceAll(spelling, REDACTED), hidden);
+  }
 }

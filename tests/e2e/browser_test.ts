@@ -1,64 +1,44 @@
 import { buildSync } from "esbuild";
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { findBrowser, startBrowser } from "../support/browser.ts";
+import { browserTest } from "../support/browser.ts";
 import type { BrowserFindings } from "../support/browser_client.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { databaseEnv, ROOT, startService } from "../support/service.ts";
 
-const browserPath = await findBrowser();
-const why = "no Chromium on this machine: install one, or set CHROMIUM_PATH";
-
-// In CI a missing browser is a failure.
-const ignore = browserPath === undefined && Deno.env.get("CI") === undefined;
-
 // Here and not in the tests, which esbuild's worker would outlive.
-const client = ignore ? "" : bundleClient();
+const client = bundleClient();
 
-Deno.test({
-  name: `connect-web calls the service from another origin${ignore ? ` (ignored: ${why})` : ""}`,
-  ignore,
-  fn: async () => {
-    assert.ok(browserPath, why);
-    await using page = servePage(client);
-    await using postgres = await startPostgres();
-    const env = { CORS_ALLOWED_ORIGINS: page.origin, HEALTH_WATCH_HEARTBEAT: "0.2" };
-    await using service = await startService({ env: { ...databaseEnv(postgres), ...env } });
-    await service.logged("health.changed");
-    await using browser = await startBrowser(browserPath);
+browserTest("connect-web calls the service from another origin", async (browser) => {
+  await using page = servePage(client);
+  await using postgres = await startPostgres();
+  const env = { CORS_ALLOWED_ORIGINS: page.origin, HEALTH_WATCH_HEARTBEAT: "0.2" };
+  await using service = await startService({ env: { ...databaseEnv(postgres), ...env } });
+  await service.logged("health.changed");
 
-    const tab = await browser.newPage();
-    await tab.goto(page.origin);
-    const findings: BrowserFindings = await tab.evaluate(`findOut(${JSON.stringify(service.url)})`);
-    assert.deepEqual({ ...findings, watched: findings.watched.slice(0, 1) }, {
-      connect: "HEALTHY",
-      connectGet: "HEALTHY",
-      grpcWeb: "HEALTHY",
-      watched: ["INITIAL"],
-      failedWith: findings.failedWith,
-    });
-    assert.equal(findings.watched.length, 2);
-    assert.match(findings.failedWith, /not_found.*postgresql-primary/);
-  },
+  const tab = await browser.newPage();
+  await tab.goto(page.origin);
+  const findings: BrowserFindings = await tab.evaluate(`findOut(${JSON.stringify(service.url)})`);
+  assert.deepEqual({ ...findings, watched: findings.watched.slice(0, 1) }, {
+    connect: "HEALTHY",
+    connectGet: "HEALTHY",
+    grpcWeb: "HEALTHY",
+    watched: ["INITIAL"],
+    failedWith: findings.failedWith,
+  });
+  assert.equal(findings.watched.length, 2);
+  assert.match(findings.failedWith, /not_found.*postgresql-primary/);
 });
 
-Deno.test({
-  name: `a browser of an origin that is not allowed gets nothing${
-    ignore ? ` (ignored: ${why})` : ""
-  }`,
-  ignore,
-  fn: async () => {
-    assert.ok(browserPath, why);
-    await using page = servePage(client);
-    await using postgres = await startPostgres();
-    await using service = await startService({ env: databaseEnv(postgres) });
-    await using browser = await startBrowser(browserPath);
+browserTest("a browser of an origin that is not allowed gets nothing", async (browser) => {
+  await using page = servePage(client);
+  await using postgres = await startPostgres();
+  await using service = await startService({ env: databaseEnv(postgres) });
 
-    const tab = await browser.newPage();
-    await tab.goto(page.origin);
-    const call = tab.evaluate(`findOut(${JSON.stringify(service.url)})`);
-    await assert.rejects(call, /Failed to fetch/);
-  },
+  const tab = await browser.newPage();
+  await tab.goto(page.origin);
+  const call = tab.evaluate(`findOut(${JSON.stringify(service.url)})`);
+  await assert.rejects(call, /Failed to fetch/);
 });
 
 function bundleClient(): string {

@@ -10,7 +10,7 @@ import {
   GetHealthResponseSchema,
 } from "../../gen/treasury/v1/health_pb.ts";
 import { getHealth } from "../support/health_client.ts";
-import { startPostgres } from "../support/postgres.ts";
+import { createDatabase } from "../support/postgres.ts";
 import { databaseEnv, ROOT, startService } from "../support/service.ts";
 
 const METHOD = "/treasury.v1.Health/GetHealth";
@@ -18,7 +18,7 @@ const METHOD = "/treasury.v1.Health/GetHealth";
 const REQUEST = { freshness: "FRESH" };
 
 Deno.test("every client gets the same answer from the same port", async (t) => {
-  await using postgres = await startPostgres();
+  await using postgres = await createDatabase();
   await using service = await startService({ env: databaseEnv(postgres) });
   await service.logged("health.changed");
   const expected = fromJson(

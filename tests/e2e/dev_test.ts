@@ -26,6 +26,7 @@ Deno.test("dev brings up the service with a database and says where everything i
   const [row] = await sql`
     select current_user as user, current_database() as database,
       (select rolsuper from pg_roles where rolname = current_user) as superuser`;
+  await assert.rejects(sql`create table public.not_allowed ()`, { code: "42501" });
   await sql.end();
   assert.deepEqual(row, { user: "treasury_user", database: "treasury_db", superuser: false });
 

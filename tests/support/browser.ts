@@ -10,7 +10,7 @@ const CANDIDATES = [
 ];
 
 /** The path of a browser on this machine, if there is one. */
-export async function findBrowser(): Promise<string | undefined> {
+async function findBrowser(): Promise<string | undefined> {
   const chosen = Deno.env.get("CHROMIUM_PATH");
   for (const path of chosen === undefined ? CANDIDATES : [chosen]) {
     const found = await Deno.stat(path).catch(() => undefined);
@@ -21,7 +21,7 @@ export async function findBrowser(): Promise<string | undefined> {
 }
 
 /** Starts a headless browser that talks to nobody but the pages it is shown. */
-export async function startBrowser(executablePath: string): Promise<Browser & AsyncDisposable> {
+async function startBrowser(executablePath: string): Promise<Browser & AsyncDisposable> {
   const browser = await chromium.launch({
     executablePath,
     args: [
@@ -36,3 +36,26 @@ export async function startBrowser(executablePath: string): Promise<Browser & As
   });
   return Object.assign(browser, { [Symbol.asyncDispose]: () => browser.close() });
 }
+
+/**
+ * Declares a test in a real browser. Where there is none it is ignored and says so; in CI a missing
+ * browser is a failure.
+ */
+export function browserTest(name: string, run: (browser: Browser) => Promise<void>): void {
+  const ignore = browserPath === undefined && Deno.env.get("CI") === undefined;
+  Deno.test({
+    name: ignore ? `${name} (ignored: ${WHY})` : name,
+    ignore,
+    fn: () => withBrowser(run),
+  });
+}
+
+/** @throws {Error} When there is no browser on this machine. */
+export async function withBrowser(run: (browser: Browser) => Promise<void>): Promise<void> {
+  if (browserPath === undefined) throw new Error(WHY);
+  await using browser = await startBrowser(browserPath);
+  await run(browser);
+}
+
+const browserPath = await findBrowser();
+const WHY = "no Chromium on this machine: install one, or set CHROMIUM_PATH";

@@ -143,8 +143,10 @@ export class DevRun implements AsyncDisposable {
   }
 
   async #follow(stream: ReadableStream<Uint8Array>): Promise<void> {
-    const append = new WritableStream<string>({ write: (text) => void (this.output += text) });
-    const { signal } = this.#disposed;
-    await stream.pipeThrough(new TextDecoderStream(), { signal }).pipeTo(append);
+    const decoder = new TextDecoder();
+    const append = new WritableStream<Uint8Array>({
+      write: (bytes) => void (this.output += decoder.decode(bytes, { stream: true })),
+    });
+    await stream.pipeTo(append, { signal: this.#disposed.signal });
   }
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { Health, ServiceStatus } from "../../gen/treasury/v1/health_pb.ts";
 import type { ServerConfig } from "../../src/config/mod.ts";
-import { addReflection, Server } from "../../src/server/mod.ts";
+import { addReflection, Server, statusPage } from "../../src/server/mod.ts";
 import { createLogger, type Logger } from "../../src/telemetry/mod.ts";
 import { eventually } from "./condition.ts";
 import { GET_HEALTH, RawSocket } from "./raw_socket.ts";
@@ -50,7 +50,7 @@ export async function startServer(
   const server = startup.use(
     new Server({
       config: { ...SERVER_DEFAULTS, ...overrides },
-      version: "0.0.0-test",
+      pages: statusPage(),
       logger,
       routes,
       readiness: () => ({ ready: true, reason: "" }),

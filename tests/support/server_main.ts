@@ -25,7 +25,6 @@ async function serve(config: Record<string, unknown>): Promise<void> {
   await using registry = new HealthRegistry({ checkers: [new SteadyChecker()] });
   await using server = new Server({
     config: { ...SERVER_DEFAULTS, ...config },
-    version: VERSION,
     logger,
     readiness: () => registry.readiness,
     routes: (router) => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Secret } from "../../../src/config/secret.ts";
 import type { LogConfig } from "../../../src/config/mod.ts";
-import { createLogger, type Logger } from "../../../src/telemetry/mod.ts";
+import { createLogger, type Logger, Redactor } from "../../../src/telemetry/mod.ts";
 
 const SECRET = 'hunter2"ü';
 
@@ -9,7 +9,7 @@ function logged(config: Partial<LogConfig>, log: (logger: Logger) => void): stri
   const lines: string[] = [];
   const logger = createLogger({ level: "debug", format: "json", ...config }, {
     version: "1.2.3",
-    secrets: [SECRET],
+    redactor: new Redactor([SECRET]),
     destination: { write: (line) => void lines.push(line) },
   });
   log(logger);

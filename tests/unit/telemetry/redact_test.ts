@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { createRedactor } from "../../../src/telemetry/redact.ts";
+import { Redactor } from "../../../src/telemetry/redact.ts";
 
 /** What a line of JSON says after redaction. */
 const redacted = (secrets: readonly string[], value: unknown) =>
-  JSON.parse(createRedactor(secrets)(JSON.stringify(value)));
+  JSON.parse(new Redactor(secrets).redact(JSON.stringify(value)));
 
 Deno.test("redact: a known secret is removed wherever it stands", () => {
   assert.deepEqual(
@@ -54,5 +54,12 @@ Deno.test("redact: credentials of URLs are removed, known or not", () => {
 
 Deno.test("redact: a line without secrets is not changed", () => {
   const line = '{"msg":"mail to ops@example.com about http://example.com"}\n';
-  assert.equal(createRedactor(["hunter2"])(line), line);
+  assert.equal(new Redactor(["hunter2"]).redact(line), line);
+});
+
+Deno.test("redact: a secret that is added later is removed from then on", () => {
+  const redactor = new Redactor(["hunter2"]);
+  assert.equal(redactor.redact('"hunter2 hunter22"'), '"[redacted] [redacted]2"');
+  redactor.add("hunter22");
+  assert.equal(redactor.redact('"hunter2 hunter22"'), '"[redacted] [redacted]"');
 });

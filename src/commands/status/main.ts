@@ -1,0 +1,93 @@
+/**
+ * Tells in a terminal how a running service is doing: `deno task status`.
+ *
+ * @module
+ */
+import { toJson } from "@bufbuild/protobuf";
+import { GetHealthResponseSchema } from "../../../gen/treasury/v1/health_pb.ts";
+import { stopSignal } from "../../process.ts";
+import { readArguments, type StatusArguments, USAGE } from "./arguments.ts";
+import { LiveScreen, PlainScreen } from "./screen.ts";
+import { askHealth, followHealth } from "./service.ts";
+import { EXIT, exitCodeOf, type Sighting } from "./sighting.ts";
+import { type Knowledge, view } from "./view.ts";
+
+/** How often the ages on a live screen are counted up. */
+const TICK_MS = 1_000;
+
+async function ask({ url, json }: StatusArguments, signal: AbortSignal): Promise<number> {
+  const sighting = await askHealth({ url, signal });
+  if (json) console.log(JSON.stringify(jsonOf(sighting), null, 2));
+  else new PlainScreen(colorOptions()).show(view(learn({ url }, sighting), Date.now()));
+  return exitCodeOf(sighting);
+}
+
+async function watchJson(url: string, signal: AbortSignal): Promise<void> {
+  for await (const sighting of followHealth({ url, signal })) {
+    console.log(JSON.stringify(jsonOf(sighting)));
+  }
+}
+
+async function watch(url: string, signal: AbortSignal): Promise<void> {
+  const isLive = Deno.stdout.isTerminal();
+  using screen = isLive ? new LiveScreen(colorOptions()) : new PlainScreen(colorOptions());
+  let knowledge: Knowledge = { url };
+  const show = () => screen.show(view(knowledge, Date.now()));
+  const tick = isLive ? setInterval(show, TICK_MS) : undefined;
+  try {
+    for await (const sighting of followHealth({ url, signal })) {
+      knowledge = learn(knowledge, sighting);
+      show();
+    }
+  } finally {
+    clearInterval(tick);
+  }
+}
+
+/** What is known after this. Old knowledge stays while nothing newer can be had. */
+function learn(before: Knowledge, sighting: Sighting): Knowledge {
+  if ("problem" in sighting) return { ...before, problem: sighting.problem };
+  // A heartbeat brings no events.
+  const events = sighting.events.length > 0 ? sighting.events : before.answer?.events ?? [];
+  return { url: before.url, answer: { ...sighting, events }, answeredAt: Date.now() };
+}
+
+/** As the service answers in JSON. */
+function jsonOf(sighting: Sighting): unknown {
+  return "problem" in sighting
+    ? { status: "UNREACHABLE", message: sighting.problem }
+    : toJson(GetHealthResponseSchema, sighting.health, {
+      alwaysEmitImplicit: true,
+      useProtoFieldName: true,
+    });
+}
+
+function colorOptions(): { colors: boolean } {
+  return { colors: Deno.stdout.isTerminal() && !Deno.noColor };
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  let asked: StatusArguments;
+  try {
+    asked = readArguments(args);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    console.error(`${error.message}\n\n${USAGE}`);
+    return EXIT.unknown;
+  }
+  if (asked.help) {
+    console.log(USAGE);
+    return EXIT.healthy;
+  }
+  const stop = new AbortController();
+  void stopSignal(() => Deno.exit(EXIT.stopped)).then(() => stop.abort());
+  try {
+    if (!asked.watch) return await ask(asked, stop.signal);
+    await (asked.json ? watchJson : watch)(asked.url, stop.signal);
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+  }
+  return EXIT.stopped;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,0 +1,69 @@
+import type { ServerConfig } from "../config/mod.ts";
+import type { Logger } from "../telemetry/mod.ts";
+import { get, type Handler, pathOf, response } from "./handler.ts";
+import { Listener } from "./listener.ts";
+import { nodeHandler } from "./node_handler.ts";
+import { notFound } from "./not_found.ts";
+
+const METRICS_PATH = "/metrics";
+
+/** Writes the metrics down in a format that the Accept header allows. */
+export type Expose = (
+  accept: string | null,
+) => Promise<{ readonly contentType: string; readonly text: string }>;
+
+/** The page with the metrics, by its path. */
+export function metricsPage(expose: Expose): ReadonlyMap<string, Handler> {
+  const header = { "cache-control": "no-store", vary: "accept" };
+  const page = get(async (request) => {
+    const { contentType, text } = await expose(request.header.get("accept"));
+    return response(request, 200, contentType, text, header);
+  });
+  return new Map([[METRICS_PATH, page]]);
+}
+
+/** What a {@linkcode MetricsServer} serves. */
+export interface MetricsServerOptions {
+  readonly address: { readonly host: string; readonly port: number };
+  /** Its limits hold here too. */
+  readonly limits: ServerConfig;
+  readonly expose: Expose;
+  readonly logger: Logger;
+}
+
+/** Serves the metrics, and nothing else, on an address of their own; in cleartext. */
+export class MetricsServer implements AsyncDisposable {
+  readonly #listener: Listener;
+
+  constructor({ address, limits, expose, logger }: MetricsServerOptions) {
+    const pages = metricsPage(expose);
+    this.#listener = new Listener({
+      ...limits,
+      ...address,
+      tls: undefined,
+      onRequest: nodeHandler(
+        (request) => (pages.get(pathOf(request)) ?? notFound)(request),
+        (err) => logger.error({ event: "request.failed", err }, "A request for metrics failed"),
+      ),
+    });
+  }
+
+  /**
+   * Starts to listen.
+   *
+   * @returns the URL of the metrics
+   * @throws {Error} with code EADDRINUSE, EADDRNOTAVAIL or EACCES when the port cannot be had
+   */
+  async listen(): Promise<URL> {
+    const { host, port } = await this.#listener.listen();
+    const authority = host.includes(":") ? `[${host}]` : host;
+    return new URL(METRICS_PATH, `http://${authority}:${port}`);
+  }
+
+  /** Answers what has been asked for, then closes. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#listener.close(AbortSignal.timeout(CLOSE_TIMEOUT_MS));
+  }
+}
+
+const CLOSE_TIMEOUT_MS = 500;

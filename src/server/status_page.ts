@@ -1,0 +1,48 @@
+import { createHash } from "node:crypto";
+import { gzipSync } from "node:zlib";
+import html from "../../gen/status_page/index.html" with { type: "text" };
+import style from "../../gen/status_page/status.css" with { type: "text" };
+import script from "../../gen/status_page/status.js" with { type: "text" };
+import { get, type Handler, response } from "./handler.ts";
+
+/** Nothing from elsewhere, nothing inline, in nobody's frame. */
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "connect-src 'self'",
+  "img-src data:",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+/** The live status page and what it consists of, by path. Its sources are in `web/`. */
+export function statusPage(): ReadonlyMap<string, Handler> {
+  return new Map([
+    ["/", asset("text/html; charset=utf-8", html)],
+    ["/status.css", asset("text/css; charset=utf-8", style)],
+    ["/status.js", asset("text/javascript; charset=utf-8", script)],
+  ]);
+}
+
+/** Asked for again each time, sent again only when it has changed. */
+function asset(contentType: string, text: string): Handler {
+  const gzipped = gzipSync(text);
+  const etag = `"${createHash("sha256").update(text).digest("base64url")}"`;
+  const header = {
+    "cache-control": "no-cache",
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "referrer-policy": "no-referrer",
+    vary: "accept-encoding",
+    etag,
+  };
+  return get((request) => {
+    if (request.header.get("if-none-match")?.includes(etag)) {
+      return { status: 304, header: new Headers(header) };
+    }
+    return request.header.get("accept-encoding")?.includes("gzip")
+      ? response(request, 200, contentType, gzipped, { ...header, "content-encoding": "gzip" })
+      : response(request, 200, contentType, text, header);
+  });
+}

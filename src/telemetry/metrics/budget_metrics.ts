@@ -1,0 +1,21 @@
+import type { Registry } from "prom-client";
+import type { ConnectionBudget, DatabaseManager } from "../../database/mod.ts";
+import { snapshotGauge } from "./snapshot.ts";
+
+/** Whether the connections of all replicas fit into the server; not shown while it is unknown. */
+export function addBudgetMetrics(
+  registry: Registry,
+  database: Pick<DatabaseManager, "connectionBudget">,
+): void {
+  const gauge = (name: string, help: string, read: (budget: ConnectionBudget) => number) =>
+    snapshotGauge(
+      registry,
+      { name: `treasury_database_connection_budget_${name}`, help },
+      (report) => {
+        const { connectionBudget: budget } = database;
+        if (budget !== undefined) report(read(budget));
+      },
+    );
+  gauge("needed", "Connections that all replicas may open together.", ({ needed }) => needed);
+  gauge("available", "Connections that are left for them.", ({ available }) => available);
+}

@@ -1,0 +1,57 @@
+import { Counter, type Registry } from "prom-client";
+import type { CircuitState, CircuitTransition, DatabaseManager } from "../../database/mod.ts";
+import { labelValue, reportStates, snapshotCounter, snapshotGauge } from "./snapshot.ts";
+
+const STATES: readonly CircuitState[] = ["closed", "open", "half-open"];
+
+type Step = Pick<CircuitTransition, "from" | "to" | "reason">;
+
+/** The steps of every outage, counted from 0 on: a first step would be no increase otherwise. */
+const USUAL_STEPS: readonly Step[] = [
+  { from: "closed", to: "open", reason: "tripped" },
+  { from: "closed", to: "open", reason: "consecutiveFailures" },
+  { from: "closed", to: "open", reason: "failureRate" },
+  { from: "open", to: "half-open", reason: "openTimeOver" },
+  { from: "half-open", to: "open", reason: "tripped" },
+  { from: "half-open", to: "closed", reason: "probesSucceeded" },
+];
+
+/** State, transitions and rejections of the circuit before each pool. */
+export function addCircuitMetrics(
+  registry: Registry,
+  { lanes }: Pick<DatabaseManager, "lanes">,
+): void {
+  snapshotGauge(registry, {
+    name: "treasury_database_circuit_state",
+    help: "1 for the state of the circuit breaker, 0 for all others.",
+    labels: ["pool", "state"],
+  }, (report) => {
+    for (const [pool, { circuit }] of lanes) {
+      reportStates(STATES, circuit.state, (value, state) => {
+        report(value, { pool, state: labelValue(state) });
+      });
+    }
+  });
+  snapshotCounter(registry, {
+    name: "treasury_database_circuit_rejected_total",
+    help: "Calls that the circuit breaker did not let through.",
+    labels: ["pool"],
+  }, (report) => {
+    for (const [pool, { circuit }] of lanes) report(circuit.snapshot().rejectedCount, { pool });
+  });
+
+  const transitions = new Counter({
+    name: "treasury_database_circuit_transitions_total",
+    help: "Changes of the circuit breaker's state, by reason.",
+    labelNames: ["pool", "from", "to", "reason"],
+    registers: [registry],
+  });
+  for (const [pool, { circuit }] of lanes) {
+    const count = ({ from, to, reason }: Step, times: number) => {
+      const step = { from: labelValue(from), to: labelValue(to), reason: labelValue(reason) };
+      transitions.inc({ pool, ...step }, times);
+    };
+    for (const step of USUAL_STEPS) count(step, 0);
+    circuit.onTransition((step) => count(step, 1));
+  }
+}

@@ -1,0 +1,51 @@
+import { Registry } from "prom-client";
+
+/** Metrics in a text format, and its name. */
+export interface Exposition {
+  readonly contentType: string;
+  readonly text: string;
+}
+
+/**
+ * Writes down all metrics in the format that the client prefers: OpenMetrics 1.0 or, by default,
+ * the Prometheus text format.
+ *
+ * @param accept The Accept header (RFC 9110, section 12.5.1).
+ */
+export async function expose(registry: Registry, accept: string | null): Promise<Exposition> {
+  const text = await registry.metrics();
+  return prefersOpenMetrics(accept ?? "")
+    ? { contentType: Registry.OPENMETRICS_CONTENT_TYPE, text: toOpenMetrics(text) }
+    : { contentType: Registry.PROMETHEUS_CONTENT_TYPE, text };
+}
+
+/**
+ * OpenMetrics out of the Prometheus text format: counters are declared without `_total`, no line is
+ * empty, and the end is marked. prom-client can write it too, but renames its counters for good
+ * when it does, so one registry cannot serve both.
+ *
+ * Source: OpenMetrics 1.0, "Text Format".
+ */
+function toOpenMetrics(text: string): string {
+  const lines = text.split("\n")
+    .filter((line) => line !== "")
+    .map((line) => line.replace(/^(# (?:HELP|TYPE) \w+)_total /, "$1 "));
+  return [...lines, "# EOF", ""].join("\n");
+}
+
+function prefersOpenMetrics(accept: string): boolean {
+  let openMetrics = 0;
+  let text = 0;
+  for (const range of accept.toLowerCase().split(",")) {
+    const [type = "", ...parameters] = range.split(";").map((part) => part.trim());
+    const { q = "1", version = "1.0.0" } = Object.fromEntries(
+      parameters.map((parameter) => parameter.split("=", 2)),
+    );
+    if (type === "application/openmetrics-text") {
+      if (version === "1.0.0") openMetrics = Math.max(openMetrics, Number(q));
+    } else if (type === "text/plain") {
+      text = Math.max(text, Number(q));
+    }
+  }
+  return openMetrics > 0 && openMetrics >= text;
+}

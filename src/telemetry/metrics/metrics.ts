@@ -1,0 +1,77 @@
+import { Registry } from "prom-client";
+import type { DatabaseManager, DatabaseObserver } from "../../database/mod.ts";
+import type { HealthObserver, HealthRegistry } from "../../health/mod.ts";
+import type { RpcObserver, Server } from "../../server/mod.ts";
+import { addAvailabilityMetrics } from "./availability_metrics.ts";
+import { addBudgetMetrics } from "./budget_metrics.ts";
+import { addCircuitMetrics } from "./circuit_metrics.ts";
+import { observeDatabase } from "./database_observer.ts";
+import { expose, type Exposition } from "./exposition.ts";
+import { addHealthMetrics, observeHealthChecks } from "./health_metrics.ts";
+import { addMigrationMetrics } from "./migration_metrics.ts";
+import { addPoolMetrics } from "./pool_metrics.ts";
+import { addProcessMetrics, type BuildInfo } from "./process_metrics.ts";
+import { observeRpcs } from "./rpc_metrics.ts";
+import { snapshotGauge } from "./snapshot.ts";
+
+/**
+ * All metrics of one process. What happens often is told by observers; what is a number already is
+ * read when somebody asks.
+ *
+ * ```ts ignore
+ * using metrics = new Metrics({ version });
+ * const database = new DatabaseManager(config, { observer: metrics.databaseObserver });
+ * metrics.watchDatabase(database);
+ * const { contentType, text } = await metrics.expose(acceptHeader);
+ * ```
+ */
+export class Metrics implements Disposable {
+  readonly databaseObserver: DatabaseObserver;
+  readonly healthObserver: HealthObserver;
+  readonly rpcObserver: RpcObserver;
+  readonly #registry = new Registry();
+  readonly #sampling: Disposable;
+
+  constructor(build: BuildInfo) {
+    this.databaseObserver = observeDatabase(this.#registry);
+    this.healthObserver = observeHealthChecks(this.#registry);
+    this.rpcObserver = observeRpcs(this.#registry);
+    this.#sampling = addProcessMetrics(this.#registry, build);
+  }
+
+  /** Adds the state of the database and of its pools. Once, and for as long as the manager lives. */
+  watchDatabase(database: DatabaseManager): void {
+    addAvailabilityMetrics(this.#registry, database);
+    addCircuitMetrics(this.#registry, database);
+    addPoolMetrics(this.#registry, database);
+    addBudgetMetrics(this.#registry, database);
+    addMigrationMetrics(this.#registry, database);
+  }
+
+  /** Adds the last known health. */
+  watchHealth(health: HealthRegistry): void {
+    addHealthMetrics(this.#registry, health);
+  }
+
+  /** Adds the number of client connections. */
+  watchServer(server: Pick<Server, "connections">): void {
+    snapshotGauge(this.#registry, {
+      name: "treasury_server_connections",
+      help: "Client connections that are open.",
+    }, (report) => report(server.connections));
+  }
+
+  /**
+   * Writes all metrics down.
+   *
+   * @param accept The Accept header of who asks; Prometheus text is the default.
+   */
+  expose(accept: string | null): Promise<Exposition> {
+    return expose(this.#registry, accept);
+  }
+
+  /** Stops what runs in the background. What was measured can still be read. */
+  [Symbol.dispose](): void {
+    this.#sampling[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,88 @@
+import process from "node:process";
+import { getHeapStatistics } from "node:v8";
+import type { Registry } from "prom-client";
+import { DurationHistogram } from "./duration_histogram.ts";
+import { snapshotCounter, snapshotGauge } from "./snapshot.ts";
+
+/** What is said about this build. */
+export interface BuildInfo {
+  readonly version: string;
+}
+
+/** How often the delay of the event loop is sampled, in milliseconds. */
+const DELAY_SAMPLE_MS = 100;
+
+const DELAY_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5];
+
+/**
+ * Processor, memory, event loop and build. Dispose the result to stop the sampling.
+ *
+ * prom-client's default metrics are of no use here: it reads /proc, which the service may not, and
+ * shows 0 for memory and open files. On Deno `monitorEventLoopDelay` does not see a loop that is
+ * blocked, so a timer measures how late it is.
+ */
+export function addProcessMetrics(registry: Registry, { version }: BuildInfo): Disposable {
+  addProcessorMetrics(registry);
+  addMemoryMetrics(registry);
+  snapshotGauge(registry, {
+    name: "process_start_time_seconds",
+    help: "Start of the process in seconds since 1970.",
+  }, (report) => report(performance.timeOrigin / 1000));
+  snapshotGauge(registry, {
+    name: "treasury_build_info",
+    help: "Always 1; the labels say what runs.",
+    labels: ["version", "deno", "v8"],
+  }, (report) => report(1, { version, deno: Deno.version.deno, v8: Deno.version.v8 }));
+  return sampleEventLoop(registry);
+}
+
+function addProcessorMetrics(registry: Registry): void {
+  const MICROSECONDS = 1e6;
+  const counter = (name: string, help: string, read: (usage: NodeJS.CpuUsage) => number) =>
+    snapshotCounter(
+      registry,
+      { name, help },
+      (report) => report(read(process.cpuUsage()) / MICROSECONDS),
+    );
+  const inUser = "Processor time that the program itself took.";
+  const inSystem = "Processor time that the operating system took for the process.";
+  const inBoth = "Processor time that the process took.";
+  counter("process_cpu_user_seconds_total", inUser, ({ user }) => user);
+  counter("process_cpu_system_seconds_total", inSystem, ({ system }) => system);
+  counter("process_cpu_seconds_total", inBoth, ({ user, system }) => user + system);
+}
+
+function addMemoryMetrics(registry: Registry): void {
+  const gauge = (name: string, help: string, read: () => number) =>
+    snapshotGauge(registry, { name, help }, (report) => report(read()));
+  gauge("process_resident_memory_bytes", "Memory of the process.", () => Deno.memoryUsage().rss);
+  gauge("deno_heap_used_bytes", "JavaScript heap in use.", () => Deno.memoryUsage().heapUsed);
+  gauge("deno_heap_total_bytes", "JavaScript heap allocated.", () => Deno.memoryUsage().heapTotal);
+  gauge(
+    "deno_heap_limit_bytes",
+    "Most that the JavaScript heap may take.",
+    () => getHeapStatistics().heap_size_limit,
+  );
+  gauge(
+    "deno_external_memory_bytes",
+    "Memory outside of the heap that JavaScript objects hold.",
+    () => Deno.memoryUsage().external,
+  );
+}
+
+function sampleEventLoop(registry: Registry): Disposable {
+  const delay = new DurationHistogram({
+    name: "deno_event_loop_delay_seconds",
+    help: `How late a timer of ${DELAY_SAMPLE_MS} ms was.`,
+    labels: [],
+    buckets: DELAY_BUCKETS,
+    registry,
+  }).child();
+  let expectedAt = performance.now() + DELAY_SAMPLE_MS;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    delay.observe(Math.max(0, now - expectedAt));
+    expectedAt = now + DELAY_SAMPLE_MS;
+  }, DELAY_SAMPLE_MS);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}

@@ -1,0 +1,2 @@
+export { combineObservers, type Observers } from "./observers.ts";
+export { createTracing, type Tracing, type TracingOptions } from "./tracing.ts";

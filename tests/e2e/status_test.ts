@@ -1,0 +1,199 @@
+import assert from "node:assert/strict";
+import denoJson from "../../deno.json" with { type: "json" };
+import { eventually } from "../support/condition.ts";
+import { assertHealthContract } from "../support/health_contract.ts";
+import { startPostgres } from "../support/postgres.ts";
+import { databaseEnv, ROOT, startService } from "../support/service.ts";
+
+/** As `deno task status` does, with the task's own permissions. */
+const ARGUMENTS = denoJson.tasks.status.command.split(" ").slice(1);
+
+const CTRL_C = "\x03";
+const ESCAPE = "\x1b[";
+
+/** Runs it to its end. */
+async function status(...args: string[]): Promise<{ code: number; output: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [...ARGUMENTS, ...args],
+    cwd: ROOT,
+  }).output();
+  const text = new TextDecoder();
+  return { code, output: text.decode(stdout) + text.decode(stderr) };
+}
+
+/** It as it runs on, and what it has printed. */
+class Watching implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #read: Promise<void>;
+  output = "";
+
+  constructor(program: string, args: readonly string[], env: Record<string, string> = {}) {
+    this.#child = new Deno.Command(program, {
+      args: [...args],
+      cwd: ROOT,
+      env,
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    this.#read = this.#readAll();
+  }
+
+  async prints(what: string, { from = 0 }: { from?: number } = {}): Promise<void> {
+    await eventually(() => this.output.indexOf(what, from) >= 0, { what: `it prints ${what}` });
+  }
+
+  kill(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  async type(keys: string): Promise<void> {
+    const writer = this.#child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(keys));
+    writer.releaseLock();
+  }
+
+  async exited(): Promise<number> {
+    await this.#read;
+    return (await this.#child.status).code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // It has ended already.
+    }
+    await this.exited();
+    await this.#child.stdin.close().catch(() => {}); // Its reader has gone.
+  }
+
+  async #readAll(): Promise<void> {
+    const text = this.#child.stdout.pipeThrough(new TextDecoderStream());
+    for await (const chunk of text) this.output += chunk;
+  }
+}
+
+Deno.test("status: tells an outage and its end, also by its exit code", async () => {
+  await using postgres = await startPostgres();
+  await using service = await startService({ env: databaseEnv(postgres) });
+  const { url } = service;
+
+  const healthy = await status(url);
+  assert.match(healthy.output, /● HEALTHY {2}Service is fully operational/);
+  assert.match(healthy.output, /postgresql-primary {2}● HEALTHY/);
+  assert.ok(
+    healthy.output.includes(`postgresql://127.0.0.1:${postgres.database.port}/treasury_db`),
+  );
+  assert.match(healthy.output, /pool .*\d+ of 25 in use, \d+ idle, 0 waiting/);
+  assert.match(healthy.output, /access +READ_WRITE\n {2}circuit +CLOSED\n/);
+  assert.match(healthy.output, /checked +\d+ s ago, took \d+ ms/);
+  assert.equal(healthy.output.includes(ESCAPE), false, "colors are for terminals");
+  assert.equal(healthy.code, 0);
+
+  await postgres.stop();
+  const unhealthy = await status(url);
+  assert.match(unhealthy.output, /✖ UNHEALTHY.*\n\npostgresql-primary {2}✖ UNHEALTHY.*\([A-Z_]+\)/);
+  assert.equal(unhealthy.code, 2);
+
+  await postgres.start();
+  await eventually(async () => (await status(url)).code === 0);
+
+  await service.stop();
+  const unreachable = await status(url);
+  assert.equal(unreachable.output, `✖ UNREACHABLE  ${url}: Connection refused\n`);
+  assert.equal(unreachable.code, 3);
+});
+
+Deno.test("status: a database that takes no writes is exit code 1", async () => {
+  await using postgres = await startPostgres();
+  const { user } = postgres.database;
+  await postgres.admin(`alter role ${user} set default_transaction_read_only = on`);
+  await using service = await startService({ env: databaseEnv(postgres) });
+  await service.logged("database.connected");
+  const { code, output } = await status(service.url);
+  assert.match(output, /▲ DEGRADED/);
+  assert.match(output, /access +READ_ONLY/);
+  assert.equal(code, 1);
+});
+
+Deno.test("status --json: the service's own answer, and what goes for it when there is none", async () => {
+  await using postgres = await startPostgres();
+  await using service = await startService({ env: databaseEnv(postgres) });
+  const { output } = await status("--json", service.url);
+  assertHealthContract(JSON.parse(output));
+  await service.stop();
+  const { status: told, message } = JSON.parse((await status("--json", service.url)).output);
+  assert.deepEqual([told, message], ["UNREACHABLE", "Connection refused"]);
+});
+
+Deno.test("status --watch: follows outages of the database and of the service", async () => {
+  await using postgres = await startPostgres();
+  const env = databaseEnv(postgres);
+  await using first = await startService({ env });
+  await first.logged("database.connected");
+  const { url } = first;
+  await using watching = new Watching(Deno.execPath(), [...ARGUMENTS, "--watch", url]);
+  await watching.prints("● HEALTHY  Service");
+
+  await postgres.stop();
+  await watching.prints("✖ UNHEALTHY  Service");
+  let seen = watching.output.length;
+  await postgres.start();
+  await watching.prints("● HEALTHY  Service", { from: seen });
+  assert.match(watching.output, /Latest changes/);
+
+  seen = watching.output.length;
+  first.kill("SIGKILL");
+  await first.exited();
+  await watching.prints(`✖ UNREACHABLE  ${url}`, { from: seen });
+  assert.match(watching.output.slice(seen), /STALE: what follows was told \d+ s ago/);
+  seen = watching.output.length;
+  await using second = await startService({ env: { ...env, SERVER_PORT: new URL(url).port } });
+  assert.equal(second.url, url);
+  await watching.prints("● HEALTHY  Service", { from: seen });
+
+  watching.kill("SIGINT");
+  assert.equal(await watching.exited(), 130);
+});
+
+// util-linux's `script` gives a process a terminal.
+const hasTerminal = Deno.build.os === "linux" && await isThere("/usr/bin/script");
+
+for (const noColor of [false, true]) {
+  Deno.test({
+    name: `status --watch: draws on a terminal, ${noColor ? "without" : "with"} colors`,
+    ignore: !hasTerminal,
+    async fn() {
+      await using postgres = await startPostgres();
+      await using service = await startService({ env: databaseEnv(postgres) });
+      const command = [Deno.execPath(), ...ARGUMENTS, "--watch", service.url].join(" ");
+      await using watching = new Watching(
+        "/usr/bin/script",
+        ["--quiet", "--flush", "--return", "--command", command, "/dev/null"],
+        noColor ? { NO_COLOR: "1" } : {},
+      );
+      await watching.prints(`${ESCAPE}?1049h`);
+      await watching.prints("● HEALTHY");
+      await postgres.stop();
+      await watching.prints("✖ UNHEALTHY");
+      await watching.type(CTRL_C);
+      assert.equal(await watching.exited(), 130);
+      assert.equal(watching.output.includes(`${ESCAPE}31m`), !noColor);
+      assert.match(
+        watching.output.split(`${ESCAPE}?1049l`)[1]!,
+        /✖ UNHEALTHY/,
+        "the last view stays",
+      );
+    },
+  });
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}

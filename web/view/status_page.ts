@@ -1,0 +1,99 @@
+/// <reference lib="dom" />
+import type { GetHealthResponse, HealthEvent } from "../../gen/treasury/v1/health_pb.ts";
+import type { Link } from "../follow_health.ts";
+import { DependencyCard } from "./dependency_card.ts";
+import { byId, say } from "./elements.ts";
+import { Timeline } from "./timeline.ts";
+import { duration, statusWords } from "./words.ts";
+
+/** The whole page. Shows what it is told, and how old that is. */
+export class StatusPage {
+  readonly #document: Document;
+  readonly #timeline: Timeline;
+  readonly #cards = new Map<string, DependencyCard>();
+  #health: GetHealthResponse | undefined;
+  /** When the last health arrived, by the browser's clock, which need not agree with the service's. */
+  #receivedAt = new Date();
+  #link: Link = "connecting";
+
+  constructor(document: Document) {
+    this.#document = document;
+    this.#timeline = new Timeline(document);
+  }
+
+  showHealth(health: GetHealthResponse): void {
+    this.#health = health;
+    this.#receivedAt = new Date();
+    const { key, symbol, word } = statusWords(health.status);
+    const { body } = this.#document;
+    body.dataset.status = key;
+    say(body.querySelector<HTMLElement>(".overall .symbol")!, symbol);
+    this.#say("overall-word", word);
+    this.#say("overall-message", health.message);
+    this.#say("version", `Version ${health.version}`);
+    for (const dependency of health.dependencies) {
+      this.#card(dependency.name).show(dependency, this.#receivedAt);
+    }
+    this.tick();
+  }
+
+  showEvents(events: readonly HealthEvent[]): void {
+    this.#timeline.show(events);
+    this.#say("since", sinceWhen(events.filter(({ dependency }) => dependency === "")));
+  }
+
+  showLink(link: Link): void {
+    this.#link = link;
+    this.tick();
+  }
+
+  /** Renews what grows older by itself. */
+  tick(): void {
+    const ageMs = Date.now() - this.#receivedAt.getTime();
+    const isStale = this.#link === "lost";
+    this.#document.body.dataset.stale = String(isStale);
+    byId(this.#document, "link").dataset.link = this.#link;
+    if (this.#link === "live") this.#say("link", "Live");
+    if (isStale) this.#say("link", "Service not reachable, trying again");
+    if (this.#health === undefined) return;
+    const { uptimeSeconds, checkDurationMs, status } = this.#health;
+    const { symbol, word } = statusWords(status);
+    this.#document.title = `${isStale ? "?" : symbol} ${
+      isStale ? "Not reachable" : word
+    } – Treasury`;
+    this.#say("uptime", `up ${duration(uptimeSeconds * 1000 + ageMs)}`);
+    this.#say(
+      "checked",
+      isStale
+        ? `Stale: this is what was known ${duration(ageMs)} ago.`
+        : `Checked ${ago(ageMs)} in ${duration(checkDurationMs)}.`,
+    );
+  }
+
+  #say(id: string, text: string): void {
+    say(byId(this.#document, id), text);
+  }
+
+  #card(name: string): DependencyCard {
+    const known = this.#cards.get(name);
+    if (known !== undefined) return known;
+    const template = byId(this.#document, "dependency") as HTMLTemplateElement;
+    const card = new DependencyCard(template);
+    this.#cards.set(name, card);
+    byId(this.#document, "dependencies").append(card.root);
+    return card;
+  }
+}
+
+function ago(ageMs: number): string {
+  return ageMs < 2000 ? "just now" : `${duration(ageMs)} ago`;
+}
+
+/** @param events Of the service as a whole, oldest first. */
+function sinceWhen(events: readonly HealthEvent[]): string {
+  const now = events.at(-1);
+  const before = events.findLast(({ status }) => status !== now?.status);
+  const first = events[before === undefined ? 0 : events.indexOf(before) + 1];
+  if (first === undefined) return "";
+  return `${statusWords(first.status).word} since ${new Date(first.time).toLocaleString()}.`;
+}

@@ -1,0 +1,99 @@
+/// <reference lib="dom" />
+import uPlot from "uplot";
+import type { Sample, Samples } from "../samples.ts";
+
+/** One line of a {@linkcode TimeChart}. */
+export interface Line {
+  readonly field: keyof Sample;
+  readonly label: string;
+  /** Custom property of style.css, such as `--in-use`. */
+  readonly color: string;
+}
+
+/** What a {@linkcode TimeChart} shows. */
+export interface TimeChartOptions {
+  readonly lines: readonly Line[];
+  readonly heightPx: number;
+  /** A sparkline has none. */
+  readonly hasAxes: boolean;
+  /** The least upper end of the scale, so that small noise does not look like a mountain. */
+  readonly leastMax: number;
+}
+
+/** Samples over time. Follows the width of its place, and light and dark. */
+export class TimeChart {
+  readonly #place: HTMLElement;
+  readonly #options: TimeChartOptions;
+  #chart: uPlot | undefined;
+  #data: uPlot.AlignedData;
+
+  constructor(place: HTMLElement, options: TimeChartOptions) {
+    this.#place = place;
+    this.#options = options;
+    this.#data = [[], ...options.lines.map(() => [])];
+    place.setAttribute("role", "img");
+    new ResizeObserver(() => this.#fit()).observe(place);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw());
+  }
+
+  /** @param summary The chart in words, for those who do not see it. */
+  show(samples: Samples, summary: string): void {
+    const [times = [], ...values] = samples.columns([
+      "time",
+      ...this.#options.lines.map(({ field }) => field),
+    ]);
+    this.#data = [times.map(Number), ...values];
+    this.#place.setAttribute("aria-label", summary);
+    if (this.#chart === undefined) this.#draw();
+    else this.#chart.setData(this.#data);
+  }
+
+  #fit(): void {
+    const width = this.#place.clientWidth;
+    if (this.#chart !== undefined && width > 0 && width !== this.#chart.width) {
+      this.#chart.setSize({ width, height: this.#options.heightPx });
+    }
+  }
+
+  #draw(): void {
+    const { lines, heightPx: height, hasAxes, leastMax } = this.#options;
+    const style = getComputedStyle(this.#place);
+    const color = (name: string) => style.getPropertyValue(name);
+    const axis: uPlot.Axis = {
+      show: hasAxes,
+      stroke: color("--quiet"),
+      grid: { stroke: color("--line"), width: 1 },
+      ticks: { stroke: color("--line"), width: 1 },
+      font: "12px system-ui, sans-serif",
+    };
+    this.#chart?.destroy();
+    this.#chart = new uPlot(
+      {
+        width: this.#place.clientWidth,
+        height,
+        scales: { y: { range: (_, __, max) => [0, Math.max(leastMax, (max ?? 0) * 1.1)] } },
+        axes: [{ ...axis, space: 90, values: (_, times) => times.map(timeOfDay) }, {
+          ...axis,
+          size: 40,
+        }],
+        legend: { show: hasAxes, live: false },
+        cursor: { show: false },
+        series: [
+          {},
+          ...lines.map(({ label, color: name }) => ({
+            label,
+            stroke: color(name),
+            width: 2,
+            points: { show: false },
+          })),
+        ],
+      },
+      this.#data,
+      this.#place,
+    );
+  }
+}
+
+function timeOfDay(seconds: number): string {
+  return new Date(seconds * 1000).toLocaleTimeString();
+}
