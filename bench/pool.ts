@@ -1,73 +1,36 @@
 /**
  * Measures the pool alone, and statements through the manager beside the bare driver and npm:pg's
- * Pool, on an embedded PostgreSQL. Contenders take turns within each round, because the machine's
- * other work comes and goes; compare the numbers of one run only.
+ * Pool, on an embedded PostgreSQL. Contenders take turns in many short rounds, because the machine's
+ * other work comes and goes; compare the numbers of one run only, and trust the ratios most: each is
+ * the median of the rounds' own.
  *
- * `deno run -A bench/pool.ts [--rounds 5] [--seconds 1]`
+ * `deno task bench:pool [--rounds 50] [--seconds 0.15]`
  *
  * @module
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { Pool, type PoolOptions, type Resource } from "../src/database/pool/mod.ts";
 import { startPostgres, type TestPostgres } from "../tests/support/postgres.ts";
-import { bareDriver, type Contender, manager, pgPool, type RunOne } from "./pool_contenders.ts";
+import { drain, uncontended } from "./pool_alone.ts";
+import { opensPerThousand } from "./pool_churn.ts";
+import {
+  bareDriver,
+  type Contender,
+  manager,
+  pgPool,
+  type RunOne,
+  type StatementKind,
+} from "./pool_contenders.ts";
 import { median, quantile } from "./statistics.ts";
 
 const CALLERS = [1, 25, 200];
-
-/** Something to lend that costs nothing. */
-function openNothing(): Promise<Resource> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const close = () => Promise.resolve(resolve());
-  return Promise.resolve({ closed: false, whenClosed: promise, close, destroy: resolve });
-}
-
-function poolOfNothing(options: Partial<PoolOptions<Resource>> = {}): Pool<Resource> {
-  return new Pool({
-    open: openNothing,
-    maxOpen: 25,
-    maxIdle: 25,
-    maxLifetimeMs: 3_600_000,
-    maxIdleTimeMs: 900_000,
-    acquireTimeoutMs: 60_000,
-    checkAfterIdleMs: 30_000,
-    check: () => Promise.resolve(),
-    ...options,
-  });
-}
-
-/** Microseconds of each acquire and release when nobody else uses the pool. */
-async function uncontended(options: Partial<PoolOptions<Resource>>): Promise<number[]> {
-  await using pool = poolOfNothing(options);
-  const measure = async (times: number) => {
-    const took: number[] = [];
-    for (let time = 0; time < times; time++) {
-      const startedAt = performance.now();
-      pool.release(pool.tryAcquire() ?? await pool.acquire());
-      took.push((performance.now() - startedAt) * 1000);
-    }
-    return took;
-  };
-  await measure(50_000);
-  return await measure(200_000);
-}
-
-/** Microseconds for each of many callers that all wait, and are then served one after the other. */
-async function drain(waiters: number): Promise<number> {
-  await using pool = poolOfNothing();
-  const held = await Promise.all(Array.from({ length: 25 }, () => pool.acquire()));
-  const startedAt = performance.now();
-  const waits = Array.from({ length: waiters }, async () => pool.release(await pool.acquire()));
-  for (const resource of held) pool.release(resource);
-  await Promise.all(waits);
-  return (performance.now() - startedAt) * 1000 / waiters;
-}
+/** Rounds in which everything is compiled, and connections are opened. */
+const WARM_UP = 5;
 
 interface Sample {
   readonly perSecond: number;
   readonly p99Ms: number;
-  /** Time of this process on a processor for each statement; other processes do not disturb it. */
+  /** Time of this process on a processor for each statement; other processes disturb it less. */
   readonly cpuUs: number;
 }
 
@@ -94,9 +57,16 @@ async function load(run: RunOne, callers: number, seconds: number): Promise<Samp
   };
 }
 
+interface Comparison {
+  readonly statement: StatementKind;
+  readonly callers: number;
+  readonly rounds: number;
+  readonly seconds: number;
+}
+
 async function compare(
   server: TestPostgres,
-  { callers, rounds, seconds }: { callers: number; rounds: number; seconds: number },
+  { statement, callers, rounds, seconds }: Comparison,
 ): Promise<Record<string, string | number>[]> {
   await using stack = new AsyncDisposableStack();
   const contenders: Contender[] = [];
@@ -104,33 +74,36 @@ async function compare(
     contenders.push(stack.use(await start(server, callers)));
   }
   const samples = new Map<Contender, Sample[]>(contenders.map((contender) => [contender, []]));
-  // Compiles, and opens the pools' connections.
-  for (const { run } of contenders) await load(run, callers, seconds);
-  for (let round = 0; round < rounds; round++) {
+  for (let round = -WARM_UP; round < rounds; round++) {
     for (let turn = 0; turn < contenders.length; turn++) {
-      const contender = contenders[(round + turn) % contenders.length]!;
-      samples.get(contender)!.push(await load(contender.run, callers, seconds));
+      const contender = contenders[(WARM_UP + round + turn) % contenders.length]!;
+      const sample = await load(contender.run[statement], callers, seconds);
+      if (round >= 0) samples.get(contender)!.push(sample);
     }
   }
   const ours = samples.get(contenders[0]!)!;
   return contenders.map((contender) => {
     const theirs = samples.get(contender)!;
-    const ratios = ours.map(({ perSecond }, round) => perSecond / theirs[round]!.perSecond);
+    const middle = (of: keyof Sample) => median(theirs.map((sample) => sample[of]));
+    const ratio = (of: keyof Sample) =>
+      median(ours.map((sample, round) => sample[of] / theirs[round]![of]));
     return {
+      statement,
       callers,
       contender: contender.name,
-      "per second": Math.round(median(theirs.map(({ perSecond }) => perSecond))),
-      "P99 ms": Number(median(theirs.map(({ p99Ms }) => p99Ms)).toFixed(2)),
-      "CPU µs": Number(median(theirs.map(({ cpuUs }) => cpuUs)).toFixed(1)),
-      "manager is": `${Math.round(median(ratios) * 100)} %`,
+      "per second": Math.round(middle("perSecond")),
+      "P99 ms": Number(middle("p99Ms").toFixed(2)),
+      "CPU µs": Number(middle("cpuUs").toFixed(1)),
+      "manager's rate": `${Math.round(ratio("perSecond") * 100)} %`,
+      "manager's CPU": `${Math.round(ratio("cpuUs") * 100)} %`,
     };
   });
 }
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: "string", default: "5" },
-    seconds: { type: "string", default: "1" },
+    rounds: { type: "string", default: "50" },
+    seconds: { type: "string", default: "0.15" },
   },
 });
 
@@ -142,24 +115,31 @@ for (const [name, options] of Object.entries({ plain: {}, "with leak detection":
   console.log(`${name}: P50 ${p50} µs, P99 ${p99} µs`);
 }
 
-console.log("callers that wait and are served, in µs for each");
+console.log("callers that all queue, and are then served");
 await drain(10_000);
 for (const waiters of [1_000, 10_000, 100_000]) {
   const took: number[] = [];
   for (let round = 0; round < 5; round++) took.push(await drain(waiters));
-  console.log(`${waiters}: ${median(took).toFixed(2)}`);
+  const totalMs = median(took);
+  console.log(
+    `${waiters}: ${totalMs.toFixed(1)} ms, ${(totalMs / waiters * 1000).toFixed(2)} µs for each`,
+  );
 }
 
-console.log("select 1, 25 connections (the bare driver: one for each caller)");
 await using server = await startPostgres({ settings: { max_connections: "300" } });
+
+console.log("statements of 1000 that open a connection, 25 callers in bursts");
+for (const maxIdle of [5, 10, 25]) {
+  const opens = await opensPerThousand(server, { maxIdle, seconds: 3 });
+  console.log(`DB_MAX_IDLE_CONNECTIONS=${maxIdle}: ${opens.toFixed(1)}`);
+}
+
+console.log("one statement after the other, 25 connections (the bare driver: one for each caller)");
+const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
 const rows = [];
-for (const callers of CALLERS) {
-  rows.push(
-    ...await compare(server, {
-      callers,
-      rounds: Number(values.rounds),
-      seconds: Number(values.seconds),
-    }),
-  );
+for (const statement of ["plain", "parameter"] as const) {
+  for (const callers of CALLERS) {
+    rows.push(...await compare(server, { statement, callers, rounds, seconds }));
+  }
 }
 console.table(rows);

@@ -3,13 +3,19 @@ import postgres from "postgres";
 import { DatabaseManager } from "../src/database/mod.ts";
 import type { TestPostgres } from "../tests/support/postgres.ts";
 
-/** Runs one `select` for a caller. */
+/** Runs one statement for a caller. */
 export type RunOne = (caller: number) => PromiseLike<unknown>;
+
+/**
+ * What is run: `select 1`, for which npm:pg uses the simple protocol, or a statement with a
+ * parameter, as a service has. postgres.js prepares both.
+ */
+export type StatementKind = "plain" | "parameter";
 
 /** A way to run statements, with its connections open. */
 export interface Contender extends AsyncDisposable {
   readonly name: string;
-  readonly run: RunOne;
+  readonly run: Readonly<Record<StatementKind, RunOne>>;
 }
 
 const MAX_CONNECTIONS = 25;
@@ -24,7 +30,10 @@ export async function manager(server: TestPostgres): Promise<Contender> {
   await database.ping();
   return {
     name: "manager",
-    run: () => database.query`select 1 as one`,
+    run: {
+      plain: () => database.query`select 1 as one`,
+      parameter: (caller) => database.query`select ${caller}::int as one`,
+    },
     [Symbol.asyncDispose]: () => database.close(),
   };
 }
@@ -45,7 +54,10 @@ export async function bareDriver(server: TestPostgres, callers: number): Promise
   for (const sql of clients) await sql`select 1 as one`;
   return {
     name: "bare driver",
-    run: (caller) => clients[caller]!`select 1 as one`,
+    run: {
+      plain: (caller) => clients[caller]!`select 1 as one`,
+      parameter: (caller) => clients[caller]!`select ${caller}::int as one`,
+    },
     [Symbol.asyncDispose]: async () => {
       await Promise.all(clients.map((sql) => sql.end()));
     },
@@ -58,7 +70,10 @@ export async function pgPool(server: TestPostgres): Promise<Contender> {
   await pool.query("select 1 as one");
   return {
     name: "npm:pg Pool",
-    run: () => pool.query("select 1 as one"),
+    run: {
+      plain: () => pool.query("select 1 as one"),
+      parameter: (caller) => pool.query("select $1::int as one", [caller]),
+    },
     [Symbol.asyncDispose]: () => pool.end(),
   };
 }

@@ -4,6 +4,14 @@ export function quantile(values: readonly number[], part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? NaN;
 }
 
+/** By how much `y` grows with `x`: the slope of the straight line with the least squares. */
+export function slope(points: readonly { readonly x: number; readonly y: number }[]): number {
+  const mean = (of: "x" | "y") => points.reduce((sum, point) => sum + point[of], 0) / points.length;
+  const [x, y] = [mean("x"), mean("y")];
+  const covariance = points.reduce((sum, point) => sum + (point.x - x) * (point.y - y), 0);
+  return covariance / points.reduce((sum, point) => sum + (point.x - x) ** 2, 0);
+}
+
 export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
