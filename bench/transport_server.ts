@@ -14,7 +14,7 @@ import { compressionBrotli, compressionGzip, connectNodeAdapter } from "@connect
 import type { Interceptor } from "@connectrpc/connect";
 import { HealthRegistry } from "../src/health/mod.ts";
 import { Server } from "../src/server/mod.ts";
-import { createLogger, type Logger } from "../src/telemetry/mod.ts";
+import { createLogger, type Logger } from "../src/log/mod.ts";
 import { SERVER_DEFAULTS } from "../tests/support/server.ts";
 import { SteadyChecker, steadyHealthRoutes } from "../tests/support/steady_health.ts";
 import type { Addresses } from "./servers.ts";

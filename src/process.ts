@@ -1,4 +1,4 @@
-import type { Logger } from "./telemetry/mod.ts";
+import type { Logger } from "./log/mod.ts";
 
 const STOP_SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT"]

@@ -118,10 +118,17 @@ const KEPT_FIELDS = [
   "constraint_name",
 ] as const;
 
+/** `dependent_objects_still_exist`: its detail names those objects, and has no row's values. */
+const DEPENDENT_OBJECTS = "2BP01";
+
 /** Data exceptions (class 22) quote the value that they are about, and nothing else. */
 function messageWithoutData(error: Error): string {
-  const isDataException = error.name === "PostgresError" && String(codeOf(error)).startsWith("22");
-  return isDataException ? error.message.replace(/"[^]*"/, '"…"') : error.message;
+  const { message } = error;
+  if (error.name !== "PostgresError") return message;
+  const code = String(codeOf(error));
+  if (code.startsWith("22")) return message.replace(/"[^]*"/, '"…"');
+  const detail: unknown = code === DEPENDENT_OBJECTS ? Reflect.get(error, "detail") : undefined;
+  return detail ? `${message}: ${String(detail).replaceAll("\n", "; ")}` : message;
 }
 
 function withoutData(error: unknown): unknown {

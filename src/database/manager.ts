@@ -1,15 +1,14 @@
-import type { DatabaseConfig, Secret } from "../config/mod.ts";
-import { type Access, type AccessMode, accessModeOf, route } from "./access_mode.ts";
-import type { CircuitBreaker } from "./circuit_breaker/mod.ts";
+import type { DatabaseConfig } from "../config/mod.ts";
+import type { AccessMode } from "./access_mode.ts";
 import type { ConnectionBudget } from "./budget.ts";
 import { BudgetCheck } from "./budget_check.ts";
-import { type Clock, systemClock } from "./clock.ts";
+import { systemClock } from "./clock.ts";
 import type { Parameter } from "./connection/driver.ts";
-import type { Lookup } from "./connection/socket.ts";
 import type { DatabaseError } from "./errors.ts";
-import { Lane } from "./lane/lane.ts";
-import type { Lender } from "./operation/lender.ts";
-import { type Logger, silentLogger } from "./logger.ts";
+import { Lanes, type LaneView, type OperatorCircuit } from "./lane/lanes.ts";
+import type { PingOptions } from "./lane/pinger.ts";
+import { silentLogger } from "./logger.ts";
+import type { DatabaseManagerOptions } from "./manager_options.ts";
 import type { DatabaseObserver, OperationName, PoolName } from "./observer.ts";
 import {
   type OperationOptions,
@@ -17,48 +16,13 @@ import {
   runStatement,
   type Work,
 } from "./operation/operation.ts";
-import type { CloseOptions, PoolStats } from "./pool/mod.ts";
-import { readLaneConfig } from "./read_hosts.ts";
-import { type DatabaseState, StateHolder, type StateListener } from "./state.ts";
 import { runTransaction } from "./operation/transaction.ts";
 import type { TransactionOptions } from "./operation/transaction_options.ts";
 import type { Transaction } from "./operation/transaction_scope.ts";
+import type { CloseOptions, PoolStats } from "./pool/mod.ts";
+import { type DatabaseState, StateHolder, type StateListener } from "./state.ts";
 
-/** Settings of a {@linkcode DatabaseManager} beside the configuration. */
-export interface DatabaseManagerOptions {
-  /**
-   * Gets the events `database.connected`, `.connect_failed`, `.lost`, `.recovered`, `.read_only`,
-   * `.read_write`, `.unavailable`, `.connection_budget`, `.no_pooler`, `.pool_exhausted`,
-   * `.pool_relieved`, `.leak`, `.listener_failed` and `.closed`.
-   */
-  readonly logger?: Logger | undefined;
-  /**
-   * Runs when the database answers for the first time, before the state becomes
-   * `connected`; migrations, for instance. When it fails it is tried again. When it resolves with
-   * an error, that is why nothing may be written: the access mode is `READ_ONLY`, and it runs
-   * again from time to time.
-   */
-  readonly prepare?: ((signal: AbortSignal) => Promise<DatabaseError | void>) | undefined;
-  /** Hears of operations and of what the pools do; for metrics and traces. */
-  readonly observer?: DatabaseObserver | undefined;
-  /** Told of each password that is read from DB_PASSWORD_FILE, for a log that must not show it. */
-  readonly onPassword?: ((password: Secret) => void) | undefined;
-  /** Resolves host names; default: the operating system. */
-  readonly lookup?: Lookup | undefined;
-  readonly clock?: Clock | undefined;
-  /** From 0 up to 1; for jitter. */
-  readonly random?: (() => number) | undefined;
-}
-
-/** Settings of a query, or of work on one connection. */
-export type QueryOptions = OperationOptions;
-
-export interface PingOptions {
-  readonly signal?: AbortSignal | undefined;
-  /** For all of it, the wait for a connection included; default: the configured ping timeout. */
-  readonly timeoutMs?: number | undefined;
-}
-
+/** What a ping of the manager found. */
 export interface PingResult {
   readonly responseTimeMs: number;
   readonly accessMode: AccessMode;
@@ -69,18 +33,6 @@ export type QueryTag = <Row extends object>(
   strings: TemplateStringsArray,
   ...parameters: readonly Parameter[]
 ) => Promise<readonly Row[]>;
-
-/** What operators see of the primary's circuit breaker, and may do with it. */
-export type OperatorCircuit = Pick<
-  CircuitBreaker,
-  "state" | "snapshot" | "onTransition" | "forceOpen" | "reset"
->;
-
-/** One pool, and the circuit breaker that lets calls through to it. */
-export interface LaneView {
-  stats(): PoolStats;
-  readonly circuit: OperatorCircuit;
-}
 
 /**
  * Keeps the service connected to its database: a pool of connections, a circuit
@@ -107,42 +59,28 @@ export interface LaneView {
 export class DatabaseManager implements AsyncDisposable {
   readonly config: DatabaseConfig;
   readonly #observer: DatabaseObserver | undefined;
-  readonly #primary: Lane;
-  readonly #read: Lane | undefined;
   readonly #state: StateHolder;
   readonly #budget: BudgetCheck;
-  readonly #lenders: Readonly<Record<Access | "any", Lender>>;
+  readonly #lanes: Lanes;
   #ending: "closing" | "closed" | undefined;
 
   constructor(config: DatabaseConfig, options: DatabaseManagerOptions = {}) {
-    const { logger = silentLogger, prepare, clock = systemClock, random = Math.random } = options;
-    const { observer, lookup, onPassword } = options;
+    const { logger = silentLogger, clock = systemClock, random = Math.random } = options;
+    const { observer, prepare, lookup, onPassword } = options;
     this.config = config;
     this.#observer = observer;
     this.#state = new StateHolder(logger, () => clock.now());
     this.#budget = new BudgetCheck(config, logger);
-    const connectOptions = { clock, lookup, onPassword };
-    const shared = { logger, clock, random, connectOptions, onChange: () => this.#update() };
-    this.#primary = new Lane({
-      ...shared,
-      config,
+    this.#lanes = new Lanes(config, {
       prepare,
       inspect: (lender, signal) => this.#budget.run(lender, signal),
-      isForReads: false,
-      observer: observer?.pool("primary"),
-    });
-    this.#read = config.readHosts.length === 0 ? undefined : new Lane({
-      ...shared,
-      config: readLaneConfig(config),
-      isForReads: true,
-      observer: observer?.pool("read"),
-    });
-    const lender = (access?: Access): Lender => ({
-      lend: (use, signal) => route(access, this.#primary, this.#read).lend(use, signal),
+      onChange: () => this.#update(),
+      observer,
+      connectOptions: { clock, lookup, onPassword },
+      logger,
       clock,
       random,
     });
-    this.#lenders = { any: lender(), read: lender("read"), write: lender("write") };
   }
 
   get state(): DatabaseState {
@@ -155,7 +93,7 @@ export class DatabaseManager implements AsyncDisposable {
 
   /** Why the primary cannot be used; undefined while it can. */
   get lastError(): DatabaseError | undefined {
-    return this.#primary.outage;
+    return this.#lanes.primary.outage;
   }
 
   /** When the database was reached, the last time it came back; undefined while it is lost. */
@@ -165,7 +103,7 @@ export class DatabaseManager implements AsyncDisposable {
 
   /** Why nothing may be written although the server takes writes: the schema is dirty. */
   get writeRefusal(): DatabaseError | undefined {
-    return this.#primary.writeRefusal;
+    return this.#lanes.primary.writeRefusal;
   }
 
   /**
@@ -178,7 +116,7 @@ export class DatabaseManager implements AsyncDisposable {
 
   /** The primary's circuit breaker. */
   get circuit(): OperatorCircuit {
-    return this.#primary.circuit;
+    return this.#lanes.primary.circuit;
   }
 
   /** Calls the listener at once on every change of state or access mode. Call the result to stop that. */
@@ -188,20 +126,17 @@ export class DatabaseManager implements AsyncDisposable {
 
   /** Begins to connect in the background. Never throws: the database may come later. */
   start(): void {
-    this.#primary.start();
-    this.#read?.start();
+    this.#lanes.start();
   }
 
   /** A frozen snapshot of the primary's pool. */
   poolStats(): PoolStats {
-    return this.#primary.stats();
+    return this.#lanes.primary.stats();
   }
 
   /** The pools and their circuits; `read` only with read hosts (`DB_READ_HOSTS`). */
   get lanes(): ReadonlyMap<PoolName, LaneView> {
-    const lanes = new Map<PoolName, LaneView>([["primary", this.#primary]]);
-    if (this.#read !== undefined) lanes.set("read", this.#read);
-    return lanes;
+    return this.#lanes.views;
   }
 
   /**
@@ -214,19 +149,22 @@ export class DatabaseManager implements AsyncDisposable {
    *
    * @throws {DatabaseError} As {@linkcode DatabaseManager.withConnection}.
    */
-  query(options: QueryOptions): QueryTag;
+  query(options: OperationOptions): QueryTag;
   query<Row extends object>(
     strings: TemplateStringsArray,
     ...parameters: readonly Parameter[]
   ): Promise<readonly Row[]>;
   query(
-    first: QueryOptions | TemplateStringsArray,
+    first: OperationOptions | TemplateStringsArray,
     ...parameters: readonly Parameter[]
   ): QueryTag | Promise<readonly object[]> {
     if (isTemplate(first)) {
-      return this.#operation("query", () => runStatement(this.#lenders.any, first, parameters));
+      return this.#operation(
+        "query",
+        () => runStatement(this.#lanes.lender(undefined), first, parameters),
+      );
     }
-    const lender = this.#lenders[first.access ?? "any"];
+    const lender = this.#lanes.lender(first.access);
     return <Row extends object>(strings: TemplateStringsArray, ...values: readonly Parameter[]) =>
       this.#operation("query", () => runStatement<Row>(lender, strings, values, first));
   }
@@ -242,9 +180,9 @@ export class DatabaseManager implements AsyncDisposable {
    */
   withConnection<T>(
     work: Work<T>,
-    options: QueryOptions = {},
+    options: OperationOptions = {},
   ): Promise<T> {
-    const lender = this.#lenders[options.access ?? "any"];
+    const lender = this.#lanes.lender(options.access);
     return this.#operation("connection", () => runOperation(lender, work, options));
   }
 
@@ -259,7 +197,7 @@ export class DatabaseManager implements AsyncDisposable {
     work: (tx: Transaction) => T | Promise<T>,
     options: TransactionOptions = {},
   ): Promise<T> {
-    const lender = options.readOnly === true ? this.#lenders.read : this.#lenders.write;
+    const lender = this.#lanes.lender(options.readOnly === true ? "read" : "write");
     return this.#operation("transaction", () => runTransaction(lender, work, options));
   }
 
@@ -273,8 +211,7 @@ export class DatabaseManager implements AsyncDisposable {
    */
   ping({ signal, timeoutMs }: PingOptions = {}): Promise<PingResult> {
     return this.#operation("ping", async () => {
-      const lane = route("read", this.#primary, this.#read);
-      const { responseTimeMs } = await lane.ping({ signal, timeoutMs });
+      const { responseTimeMs } = await this.#lanes.route("read").ping({ signal, timeoutMs });
       return { responseTimeMs, accessMode: this.accessMode };
     });
   }
@@ -286,7 +223,7 @@ export class DatabaseManager implements AsyncDisposable {
   async close(options: CloseOptions = {}): Promise<void> {
     this.#ending ??= "closing";
     this.#update();
-    await Promise.all([this.#primary.close(options), this.#read?.close(options)]);
+    await this.#lanes.close(options);
     this.#ending = "closed";
     this.#update();
   }
@@ -301,16 +238,16 @@ export class DatabaseManager implements AsyncDisposable {
 
   /** State and access mode are what the circuits make them; this only says so. */
   #update(): void {
-    const primary = this.#primary;
+    const { primary, accessMode } = this.#lanes;
     this.#state.update({
       state: this.#ending ?? primary.state,
-      accessMode: this.#ending === undefined ? accessModeOf(primary, this.#read) : "UNAVAILABLE",
+      accessMode: this.#ending === undefined ? accessMode : "UNAVAILABLE",
       error: primary.outage,
       writeRefusal: primary.writeRefusal,
     });
   }
 }
 
-function isTemplate(value: QueryOptions | TemplateStringsArray): value is TemplateStringsArray {
+function isTemplate(value: OperationOptions | TemplateStringsArray): value is TemplateStringsArray {
   return Array.isArray(value);
 }

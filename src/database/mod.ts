@@ -7,22 +7,17 @@
 export type { Access, AccessMode } from "./access_mode.ts";
 export { type BudgetLimit, type ConnectionBudget, describeShortage } from "./budget.ts";
 export type { CircuitSnapshot, CircuitState, CircuitTransition } from "./circuit_breaker/mod.ts";
-export type { Clock } from "./clock.ts";
+export { type Clock, systemClock } from "./clock.ts";
 export { connect, type ConnectOptions } from "./connection/connect.ts";
 export type { Connection, ServerRole } from "./connection/connection.ts";
 export type { Parameter, Sql } from "./connection/driver.ts";
+export { codeOfSystemError } from "./error_codes.ts";
 export { classify, DatabaseError, type DatabaseErrorCode } from "./errors.ts";
+export type { LaneView, OperatorCircuit } from "./lane/lanes.ts";
+export type { PingOptions } from "./lane/pinger.ts";
 export type { Logger } from "./logger.ts";
-export {
-  DatabaseManager,
-  type DatabaseManagerOptions,
-  type LaneView,
-  type OperatorCircuit,
-  type PingOptions,
-  type PingResult,
-  type QueryOptions,
-  type QueryTag,
-} from "./manager.ts";
+export { DatabaseManager, type PingResult, type QueryTag } from "./manager.ts";
+export type { DatabaseManagerOptions } from "./manager_options.ts";
 export { createMigration } from "./migration/create.ts";
 export {
   migrateDown,

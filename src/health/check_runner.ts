@@ -1,5 +1,6 @@
 import { type DependencyHealth, ServiceStatus } from "../../gen/treasury/v1/health_pb.ts";
 import { abortable } from "../abortable.ts";
+import { AnySignal } from "./any_signal.ts";
 import { CheckTimer, type DependencyChecker, type Finding } from "./checker.ts";
 import type { WallClock } from "./clock.ts";
 
@@ -93,7 +94,8 @@ export class CheckRunner {
     const timer = new CheckTimer(clock);
     const overrun = new AbortController();
     const limit = clock.setTimeout(() => overrun.abort(), checker.timeoutMs);
-    const signal = AbortSignal.any([overrun.signal, this.#closing.signal]);
+    using ended = new AnySignal([overrun.signal, this.#closing.signal]);
+    const { signal } = ended;
     let health: DependencyHealth;
     try {
       const check = async () => await checker.check(signal);

@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from "../database/clock.ts";
+import { type Clock, systemClock } from "../database/mod.ts";
 
 /** Settings of {@linkcode follow}. */
 export interface FollowOptions<T> {

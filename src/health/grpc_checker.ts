@@ -6,7 +6,8 @@ import {
   DependencyType,
   ServiceStatus,
 } from "../../gen/treasury/v1/health_pb.ts";
-import type { GrpcDependencyConfig } from "../config/config.ts";
+import type { GrpcDependencyConfig } from "../config/mod.ts";
+import { AnySignal } from "./any_signal.ts";
 import { CheckTimer, type DependencyChecker, type Finding, OVERRUN_MARGIN_MS } from "./checker.ts";
 import { systemWallClock, type WallClock } from "./clock.ts";
 import { explainFailure } from "./grpc_failure.ts";
@@ -46,6 +47,7 @@ export class GrpcChecker implements DependencyChecker, AsyncDisposable {
   readonly #clock: WallClock;
   readonly #peer: GrpcPeer;
   readonly #client: Client<typeof Health>;
+  readonly #closing = new AbortController();
 
   constructor({ dependency, timeoutMs, rootCert, clock = systemWallClock }: GrpcCheckerOptions) {
     this.name = dependency.name;
@@ -66,11 +68,14 @@ export class GrpcChecker implements DependencyChecker, AsyncDisposable {
   async check(signal: AbortSignal): Promise<DependencyHealth> {
     const timer = new CheckTimer(this.#clock);
     const deadline = this.#clock.now() + this.#callTimeoutMs;
-    return timer.result(this, await this.#ask(signal, deadline));
+    using ended = new AnySignal([signal, this.#closing.signal]);
+    return timer.result(this, await this.#ask(ended.signal, deadline));
   }
 
-  /** Closes the connection; a check that is running fails. */
+  /** Closes the connection; a check that is running fails at once, and none succeeds after it. */
   [Symbol.asyncDispose](): Promise<void> {
+    // On Deno the end of its session does not end a call.
+    this.#closing.abort();
     this.#peer.disconnect();
     return Promise.resolve();
   }

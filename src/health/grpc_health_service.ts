@@ -5,6 +5,7 @@ import {
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../gen/grpc/health/v1/health_pb.ts";
 import { Health } from "../../gen/treasury/v1/health_pb.ts";
+import { AnySignal } from "./any_signal.ts";
 import { follow } from "./follow.ts";
 import type { HealthRegistry } from "./registry.ts";
 import { endOfStream } from "./stream_end.ts";
@@ -57,11 +58,12 @@ export function createGrpcHealthService(
     },
 
     async *watch({ service }: HealthCheckRequest, context: HandlerContext) {
+      using ended = new AnySignal([context.signal, shutdownSignal]);
       const followed = follow({
         read: services.get(service) ?? (() => ServingStatus.SERVICE_UNKNOWN),
         same: (a, b) => a === b,
         subscribe: (listener) => registry.subscribe(listener),
-        signal: AbortSignal.any([context.signal, shutdownSignal]),
+        signal: ended.signal,
       });
       for await (const { value } of followed) yield { status: value };
       throw endOfStream(context.signal, shutdownSignal);

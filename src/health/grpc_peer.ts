@@ -2,7 +2,7 @@ import type { GrpcTransportOptions } from "@connectrpc/connect-node";
 import * as http2 from "node:http2";
 import * as net from "node:net";
 import * as tls from "node:tls";
-import { codeOfSystemError } from "../database/error_codes.ts";
+import { codeOfSystemError } from "../database/mod.ts";
 
 type SessionManager = NonNullable<GrpcTransportOptions["sessionManager"]>;
 

@@ -9,6 +9,7 @@ import {
   WatchHealthResponse_Reason,
   type WatchHealthResponseSchema,
 } from "../../gen/treasury/v1/health_pb.ts";
+import { AnySignal } from "./any_signal.ts";
 import { systemWallClock, type WallClock } from "./clock.ts";
 import { follow } from "./follow.ts";
 import type { HealthHistory } from "./history.ts";
@@ -64,7 +65,8 @@ export function createHealthService(options: HealthServiceOptions): ServiceImpl<
       { dependency }: WatchHealthRequest,
       context: HandlerContext,
     ): AsyncGenerator<MessageInitShape<typeof WatchHealthResponseSchema>> {
-      const signal = AbortSignal.any([context.signal, options.shutdownSignal]);
+      using ended = new AnySignal([context.signal, options.shutdownSignal]);
+      const { signal } = ended;
       const first = await registry.cached({ dependency, signal }).catch(rethrow);
       const followed = follow({
         read: () => registry.latest(dependency) ?? first,

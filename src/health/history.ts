@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import {
+  CircuitState,
   type HealthEvent,
   HealthEventSchema,
   ServiceStatus,
@@ -60,7 +61,7 @@ export class HealthHistory implements Disposable {
   /** Undefined when nothing is new. */
   #change(dependency: string, told: Story): HealthEvent | undefined {
     const last = this.#last.get(dependency);
-    if (last !== undefined && storyOf(last) === storyOf(told)) return undefined;
+    if (last !== undefined && isSame(last, told)) return undefined;
     const { status, message, errorCode, accessMode, circuitState } = told;
     const outageMs = this.#outageEndedBy(dependency, status);
     const event = create(HealthEventSchema, {
@@ -88,4 +89,18 @@ export class HealthHistory implements Disposable {
       ? undefined
       : Math.min(Math.round(this.#clock.now() - since), MAX_INT32);
   }
+}
+
+/**
+ * Whether `b` is no news after `a`. An open circuit is half-open whenever it is probed, which in a
+ * long outage would drive out the event that says when it began.
+ */
+function isSame(a: Story, b: Story): boolean {
+  return storyOf(withoutProbes(a)) === storyOf(withoutProbes(b));
+}
+
+function withoutProbes(story: Story): Story {
+  return story.circuitState === CircuitState.HALF_OPEN
+    ? { ...story, circuitState: CircuitState.OPEN }
+    : story;
 }

@@ -5,6 +5,7 @@ import {
   DependencyType,
   ServiceStatus,
 } from "../../gen/treasury/v1/health_pb.ts";
+import { abortable } from "../abortable.ts";
 import {
   type CircuitState as DatabaseCircuitState,
   type ConnectionBudget,
@@ -68,7 +69,10 @@ export class PostgreSQLChecker implements DependencyChecker {
     this.#clock = clock;
   }
 
-  /** @throws Whatever the ping throws that is not a {@linkcode DatabaseError}. */
+  /**
+   * @throws Whatever the ping throws that is not a {@linkcode DatabaseError}, and the signal's reason
+   * when it aborts a wait.
+   */
   async check(signal: AbortSignal): Promise<DependencyHealth> {
     const timer = new CheckTimer(this.#clock);
     const finding = await this.#ping(signal);
@@ -92,7 +96,7 @@ export class PostgreSQLChecker implements DependencyChecker {
       if (error.code === "ACQUIRE_TIMEOUT") return exhausted(error);
       if (this.#database.accessMode !== "READ_ONLY") return failed(this.#database, error);
     }
-    await this.#settled();
+    await this.#settled(signal);
     return FINDINGS[this.#database.accessMode](this.#database);
   }
 
@@ -100,14 +104,17 @@ export class PostgreSQLChecker implements DependencyChecker {
    * Right after the start the server answers before the schema has been looked at. That is no
    * outage, so the check waits for the end of the first attempt, for as long as a ping may take.
    */
-  async #settled(): Promise<void> {
+  async #settled(signal: AbortSignal): Promise<void> {
     if (this.#database.state !== "connecting") return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const unsubscribe = this.#database.onStateChange(() => resolve());
     const timer = this.#clock.setTimeout(resolve, this.#database.config.pingTimeoutMs);
-    await promise;
-    this.#clock.clearTimeout(timer);
-    unsubscribe();
+    try {
+      await abortable(promise, signal);
+    } finally {
+      this.#clock.clearTimeout(timer);
+      unsubscribe();
+    }
   }
 }
 

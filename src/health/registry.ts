@@ -145,7 +145,8 @@ export class HealthRegistry implements AsyncDisposable {
 
   /**
    * Calls the listener after every change of the report or of readiness. It gets the report on all
-   * dependencies that have been checked, and must not throw.
+   * dependencies that have been checked. What it throws is an uncaught error of the process, and
+   * stops neither the other listeners nor the checks.
    *
    * @returns The function that ends the subscription.
    */
@@ -197,7 +198,13 @@ export class HealthRegistry implements AsyncDisposable {
     const report = this.#report(results);
     if (sameStory(this.#told, report)) return;
     this.#told = report;
-    for (const listener of [...this.#listeners]) listener(report);
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(report);
+      } catch (error) {
+        reportError(error);
+      }
+    }
   }
 
   async #checkInBackground(): Promise<void> {

@@ -76,7 +76,7 @@ export async function* single(chunk: Uint8Array): AsyncGenerator<Uint8Array> {
   yield chunk;
 }
 
-/** Passes a body on, and calls `done` once when it has been sent or given up. */
+/** Passes a body on, and calls `done` when it has been sent or given up, if it was ever asked for. */
 export async function* whenDone(
   body: AsyncIterable<Uint8Array>,
   done: () => void,
@@ -86,4 +86,23 @@ export async function* whenDone(
   } finally {
     done();
   }
+}
+
+/** Calls `done` once, when the answer has been sent or given up. */
+export function afterwards(
+  request: Pick<Request, "signal">,
+  response: Response,
+  done: () => void,
+): Response {
+  let isDone = false;
+  const end = () => {
+    if (isDone) return;
+    isDone = true;
+    done();
+  };
+  // The body of an answer that nobody waits for any more may never be asked for.
+  request.signal.addEventListener("abort", end, { once: true });
+  if (response.body === undefined || request.signal.aborted) end();
+  if (response.body === undefined) return response;
+  return { ...response, body: whenDone(response.body, end) };
 }

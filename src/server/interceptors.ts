@@ -6,7 +6,7 @@ import {
   type Interceptor,
 } from "@connectrpc/connect";
 import { DatabaseError } from "../database/mod.ts";
-import { type Logger, RecordLimit } from "../telemetry/mod.ts";
+import { type Logger, RecordLimit } from "../log/mod.ts";
 import { answerTo, DATABASE_ERROR_ANSWERS } from "./database_errors.ts";
 
 /** How an RPC ended: `undefined` until then, and for requests that reached no RPC. */
@@ -15,10 +15,9 @@ export const outcomeKey: ContextKey<Code | "ok" | undefined> = createContextKey<
 >(undefined, { description: "outcome" });
 
 /**
- * Answers database errors by the table of `docs/errors.md`, hides all other errors that no RPC meant
- * for its clients, because Connect would send their text, logs what was hidden, a repetition only
- * now and then, and notes in
- * {@linkcode outcomeKey} how the RPC ended.
+ * Answers database errors by the table of `docs/errors.md`, and hides all other errors that no RPC
+ * meant for its clients, because Connect would send their text. Logs what was hidden, a repetition
+ * only now and then, and notes in {@linkcode outcomeKey} how the RPC ended.
  */
 export function errorInterceptor(logger: Logger): Interceptor {
   const limit = new RecordLimit();

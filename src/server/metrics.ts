@@ -1,5 +1,5 @@
 import type { ServerConfig } from "../config/mod.ts";
-import type { Logger } from "../telemetry/mod.ts";
+import type { Logger } from "../log/mod.ts";
 import { get, type Handler, pathOf, response } from "./handler.ts";
 import { Listener } from "./listener.ts";
 import { nodeHandler } from "./node_handler.ts";

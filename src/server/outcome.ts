@@ -19,10 +19,14 @@ export function protocolOf(request: Request): Protocol {
 
 /** How an RPC ended, once its answer has been sent or given up; undefined when no RPC did. */
 export function outcomeOf(request: Request, response: Response): Code | "ok" | undefined {
-  const outcome = request.contextValues.get(outcomeKey);
-  if (outcome !== undefined) return outcome;
-  const status = response.trailer?.get("grpc-status");
-  if (status === "0") return "ok";
-  if (status != null) return Number(status);
-  return request.signal.aborted ? Code.Canceled : undefined;
+  const outcome = request.contextValues.get(outcomeKey) ?? statusOf(response);
+  // A stream that watches would have ended well, but its client has left.
+  const hasLeft = request.signal.aborted && (outcome === undefined || outcome === "ok");
+  return hasLeft ? Code.Canceled : outcome;
+}
+
+function statusOf({ trailer }: Response): Code | "ok" | undefined {
+  const status = trailer?.get("grpc-status") ?? undefined;
+  if (status === undefined) return undefined;
+  return status === "0" ? "ok" : Number(status);
 }

@@ -1,10 +1,5 @@
+import type { Readiness } from "../health/mod.ts";
 import { get, type Handler, textResponse } from "./handler.ts";
-
-/** Whether the service should get traffic, and if not, why. */
-export interface Readiness {
-  readonly ready: boolean;
-  readonly reason: string;
-}
 
 /**
  * `/livez`: 200 as long as the process answers. It asks no other system, because restarting this

@@ -134,6 +134,7 @@ function fileDescriptors(file: DescFile | undefined, asked: string) {
   if (file === undefined) return failure(Code.NotFound, `${asked} is not known here`);
   const files = new Set<DescFile>();
   const add = (next: DescFile) => {
+    if (files.has(next)) return;
     files.add(next);
     next.dependencies.forEach(add);
   };

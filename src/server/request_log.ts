@@ -1,7 +1,14 @@
 import { Code } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import { type Logger, RecordLimit } from "../telemetry/mod.ts";
-import { type Handler, pathOf, peerKey, type Request, type Response, whenDone } from "./handler.ts";
+import { type Logger, RecordLimit } from "../log/mod.ts";
+import {
+  afterwards,
+  type Handler,
+  pathOf,
+  peerKey,
+  type Request,
+  type Response,
+} from "./handler.ts";
 import { outcomeOf, protocolOf } from "./outcome.ts";
 import { inRpcKey } from "./rpc_observer.ts";
 
@@ -35,16 +42,11 @@ export function requestLog(inner: Handler, logger: Logger): Handler {
     const startedAt = performance.now();
     const response = await inner(request);
     const inRpc = request.contextValues.get(inRpcKey);
-    const log = () =>
-      inRpc(() => {
-        const duration = performance.now() - startedAt;
-        logRequest({ logger, limit }, request, response, duration);
-      });
-    if (response.body === undefined) {
-      log();
-      return response;
-    }
-    return { ...response, body: whenDone(response.body, log) };
+    const log = () => {
+      const duration = performance.now() - startedAt;
+      logRequest({ logger, limit }, request, response, duration);
+    };
+    return afterwards(request, response, () => inRpc(log));
   };
 }
 

@@ -1,6 +1,6 @@
 import { type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
-import type { Logger } from "../telemetry/mod.ts";
+import type { Logger } from "../log/mod.ts";
 import type { Handler } from "./handler.ts";
 import { errorInterceptor } from "./interceptors.ts";
 import { receivedInTime } from "./request_body.ts";

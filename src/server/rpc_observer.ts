@@ -1,6 +1,6 @@
-import { Code, type ContextKey, createContextKey } from "@connectrpc/connect";
+import { type ContextKey, createContextKey } from "@connectrpc/connect";
 import { codeFromHttpStatus, codeToString } from "@connectrpc/connect/protocol-connect";
-import { type Handler, type Request, type Response, whenDone } from "./handler.ts";
+import { afterwards, type Handler, type Request, type Response } from "./handler.ts";
 import { outcomeOf, type Protocol, protocolOf } from "./outcome.ts";
 
 /** An RPC method of this server, or all that it does not know together. */
@@ -52,17 +52,17 @@ export function observed(
     const rpc = observer.begin({ ...rpcMethod, protocol }, request.header);
     if (rpc.run !== undefined) request.contextValues.set(inRpcKey, rpc.run);
     const run = request.contextValues.get(inRpcKey);
-    const end = once((response: Response) => rpc.end(codeOf(request, response)));
-    const response = await run(() => inner(request)).catch((error) => {
+    let response: Response;
+    try {
+      response = await run(() => inner(request));
+    } catch (error) {
       rpc.end("internal");
       throw error;
-    });
-    // The body of an answer that nobody waits for any more may never be asked for.
-    request.signal.addEventListener("abort", () => end(response), { once: true });
-    if (response.body === undefined || request.signal.aborted) end(response);
-    if (response.body === undefined) return response;
-    const body = rpc.run === undefined ? response.body : runEach(response.body, rpc.run);
-    return { ...response, body: whenDone(body, () => end(response)) };
+    }
+    if (response.body !== undefined && rpc.run !== undefined) {
+      response = { ...response, body: runEach(response.body, rpc.run) };
+    }
+    return afterwards(request, response, () => rpc.end(codeOf(request, response)));
   };
 }
 
@@ -86,16 +86,5 @@ function runEach<T>(
 /** A refusal that came before the RPC has only its HTTP status. */
 function codeOf(request: Request, response: Response): string {
   const outcome = outcomeOf(request, response) ?? codeFromHttpStatus(response.status);
-  if (outcome !== "ok") return codeToString(outcome);
-  // Streams that watch end well when their client leaves.
-  return request.signal.aborted ? codeToString(Code.Canceled) : outcome;
-}
-
-function once<T>(callback: (value: T) => void): (value: T) => void {
-  let isDone = false;
-  return (value) => {
-    if (isDone) return;
-    isDone = true;
-    callback(value);
-  };
+  return outcome === "ok" ? outcome : codeToString(outcome);
 }

@@ -1,6 +1,7 @@
 import type { ConnectRouter } from "@connectrpc/connect";
 import type { ServerConfig } from "../config/mod.ts";
-import type { Logger } from "../telemetry/mod.ts";
+import type { Readiness } from "../health/mod.ts";
+import type { Logger } from "../log/mod.ts";
 import { cors } from "./cors.ts";
 import { readableGrpcMessage } from "./grpc_message.ts";
 import { grpcWebText } from "./grpc_web_text.ts";
@@ -8,7 +9,7 @@ import { type Handler, pathOf, type Request } from "./handler.ts";
 import { Listener } from "./listener.ts";
 import { nodeHandler } from "./node_handler.ts";
 import { notFound } from "./not_found.ts";
-import { livez, type Readiness, readyz } from "./probes.ts";
+import { livez, readyz } from "./probes.ts";
 import { requestLog } from "./request_log.ts";
 import { rpcHandlers } from "./rpc.ts";
 import { observed, type RpcObserver } from "./rpc_observer.ts";

@@ -29,16 +29,17 @@ export function statusPage(): ReadonlyMap<string, Handler> {
 /** Asked for again each time, sent again only when it has changed. */
 function asset(contentType: string, text: string): Handler {
   const gzipped = gzipSync(text);
-  const etag = `"${createHash("sha256").update(text).digest("base64url")}"`;
+  const tag = `"${createHash("sha256").update(text).digest("base64url")}"`;
   const header = {
     "cache-control": "no-cache",
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "referrer-policy": "no-referrer",
     vary: "accept-encoding",
-    etag,
+    // Weak, as it is the same with and without gzip (RFC 9110, section 8.8.1).
+    etag: `W/${tag}`,
   };
   return get((request) => {
-    if (request.header.get("if-none-match")?.includes(etag)) {
+    if (request.header.get("if-none-match")?.includes(tag)) {
       return { status: 304, header: new Headers(header) };
     }
     return request.header.get("accept-encoding")?.includes("gzip")

@@ -69,6 +69,8 @@ Deno.test("a ping tells how long it took, and whether the database takes writes"
 Deno.test("an aborted query ends at once, on the server too", async () => {
   await using server = await createDatabase();
   await using test = startManager(server);
+  // The first attempt has statements of its own.
+  await untilState(test.database, "connected");
   const controller = new AbortController();
   const { signal } = controller;
   const running = test.database.query({ signal })`select pg_sleep(600)`;
@@ -141,6 +143,7 @@ Deno.test("close waits for work, leaves no backend, and nothing starts after it"
   await using test = startManager(server);
   const states: string[] = [];
   test.database.onStateChange(({ state }) => states.push(state));
+  await untilState(test.database, "connected");
   const running = test.database.query`select pg_sleep(0.2), 7 as seven`;
   await untilRunning(server, "pg_sleep");
   const closed = test.database.close();

@@ -171,6 +171,31 @@ Deno.test("GrpcChecker: a kept connection that dies under the next check is repl
   assert.equal(relay.connections, 2);
 });
 
+Deno.test("GrpcChecker: disposed during a check, it ends that and opens no connection any more", async () => {
+  await using peer = await serving();
+  let isAsked = false;
+  let isSilent = false;
+  await using relay = await startTcpPeer((socket) => {
+    const onward = net.connect(peer.port, "127.0.0.1");
+    socket.on("data", (bytes) => {
+      if (isSilent) isAsked = true;
+      else onward.write(bytes);
+    });
+    socket.once("close", () => onward.destroy());
+    onward.pipe(socket);
+  });
+  await using checker = checkerOf(relay.port, { timeoutMs: 3_600_000 });
+  assert.equal((await check(checker)).status, ServiceStatus.HEALTHY);
+  isSilent = true;
+  let status: ServiceStatus | undefined;
+  const running = check(checker).then((health) => status = health.status);
+  await eventually(() => isAsked, { what: "the kept connection is asked" });
+  await checker[Symbol.asyncDispose]();
+  await eventually(() => status === ServiceStatus.UNHEALTHY, { what: "the check has ended" });
+  await running;
+  assert.equal(relay.connections, 1);
+});
+
 const unreachable: [string, string, (socket: net.Socket) => void][] = [
   ["hangs up", "CONNECTION_LOST", (socket) => socket.destroy()],
   ["hangs up when asked", "CONNECTION_LOST", (socket) => socket.once("data", () => socket.end())],

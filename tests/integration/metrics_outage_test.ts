@@ -53,6 +53,11 @@ Deno.test("the metrics tell of an outage and of the recovery", async () => {
   assert.equal(up.value("treasury_database_migration_dirty"), 0);
   assert.equal(up.value("treasury_database_outages_total"), 0);
   assert.equal(up.value("treasury_health_status", { status: "healthy" }), 1);
+  assert.match(
+    up.text,
+    /^treasury_health_check_duration_seconds_count\{dependency="postgresql-primary",status="unhealthy"\} 0$/m,
+    "a first failure is an increase",
+  );
 
   const calls = { method: "treasury.v1.Health/GetHealth", code: "ok", protocol: "connect" };
   await Promise.all(Array.from({ length: 50 }, () => askHealth(url)));
@@ -114,6 +119,17 @@ Deno.test("the metrics count rejected logins, and show no password", async () =>
     return metrics.value("db_client_errors_total", rejected) > 1;
   });
   assert(!metrics.text.includes(password));
+});
+
+Deno.test("the metrics say nothing of a schema that the service may not look at", async () => {
+  await using server = await startPostgres();
+  await server.admin("create table schema_migrations (version bigint primary key, dirty boolean)");
+  await server.admin("insert into schema_migrations values (1, true)");
+  await using service = await startService({ env: databaseEnv(server) });
+  const metrics = await until(service.url, "the database is up", (metrics) => {
+    return metrics.value("treasury_health_ready") === 1;
+  });
+  assert.doesNotMatch(metrics.text, /^treasury_database_migration_/m);
 });
 
 Deno.test("the metrics say that a migration is unfinished", async () => {

@@ -3,7 +3,7 @@ import type { ConnectRouter } from "@connectrpc/connect";
 import { Health, ServiceStatus } from "../../gen/treasury/v1/health_pb.ts";
 import type { ServerConfig } from "../../src/config/mod.ts";
 import { addReflection, Server, statusPage } from "../../src/server/mod.ts";
-import { createLogger, type Logger } from "../../src/telemetry/mod.ts";
+import { createLogger, type Logger } from "../../src/log/mod.ts";
 import { eventually } from "./condition.ts";
 import { GET_HEALTH, RawSocket } from "./raw_socket.ts";
 

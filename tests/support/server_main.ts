@@ -12,7 +12,7 @@ import { Health } from "../../gen/treasury/v1/health_pb.ts";
 import { HealthRegistry } from "../../src/health/mod.ts";
 import { reportStrayErrors, stopSignal } from "../../src/process.ts";
 import { addReflection, Server } from "../../src/server/mod.ts";
-import { createLogger } from "../../src/telemetry/mod.ts";
+import { createLogger } from "../../src/log/mod.ts";
 import { SERVER_DEFAULTS } from "./server.ts";
 import { SteadyChecker, steadyHealthRoutes } from "./steady_health.ts";
 

@@ -46,7 +46,8 @@ export const serverSettings = {
     default: "100",
   },
   SERVER_MAX_CONNECTIONS: {
-    meaning: "Most client connections at once.",
+    meaning:
+      "Most client connections at once. Keep it below the limit of open files (ulimit -n): a Deno that has no file left accepts no connection any more.",
     type: wholeNumber(1, 1_000_000, "connections"),
     default: "10000",
   },

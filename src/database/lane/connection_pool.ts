@@ -6,7 +6,7 @@ import { abortable } from "../deadline.ts";
 import type { DatabaseError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { ExhaustionWatch } from "./exhaustion_watch.ts";
-import { observeLending, observeOpening, type PoolObserver } from "../observer.ts";
+import { observeLending, observeOpening, type PoolName, type PoolObserver } from "../observer.ts";
 import { type AcquireOptions, type CloseOptions, Pool, type PoolStats } from "../pool/mod.ts";
 
 /** What a {@linkcode ConnectionPool} needs beside the configuration. */
@@ -19,8 +19,7 @@ export interface ConnectionPoolOptions {
   readonly onIdleClosed: () => void;
   readonly observer: PoolObserver | undefined;
   readonly connectOptions: ConnectOptions;
-  /** Whether it is the pool of the read hosts. */
-  readonly isForReads: boolean;
+  readonly name: PoolName;
 }
 
 /** The pool of connections that the configuration describes. */
@@ -41,7 +40,7 @@ export class ConnectionPool {
     this.#pool = createPool(config, options, (signal) => this.#open(signal));
     this.#exhaustion = new ExhaustionWatch({
       ...options,
-      pool: options.isForReads ? "read" : "primary",
+      pool: options.name,
       stats: () => this.stats(),
     });
   }

@@ -2,6 +2,7 @@ import type { DatabaseConfig } from "../../config/mod.ts";
 import { CircuitBreaker } from "../circuit_breaker/mod.ts";
 import type { Clock } from "../clock.ts";
 import { DatabaseError, type DatabaseErrorCode } from "../errors.ts";
+import type { Logger } from "../logger.ts";
 import type { PoolStats } from "../pool/mod.ts";
 
 /** The caller's, the pool's or another circuit's affair: they say nothing about this database. */
@@ -19,7 +20,11 @@ const IGNORED: ReadonlySet<DatabaseErrorCode> = new Set([
 /** The circuit breaker before a database. */
 export function createCircuit(
   config: DatabaseConfig,
-  { clock, random }: { readonly clock: Clock; readonly random: () => number },
+  { logger, clock, random }: {
+    readonly logger: Logger;
+    readonly clock: Clock;
+    readonly random: () => number;
+  },
 ): CircuitBreaker {
   return new CircuitBreaker({
     consecutiveFailureThreshold: config.circuitFailureThreshold,
@@ -29,6 +34,9 @@ export function createCircuit(
     probeTimeoutMs: Infinity,
     isFailure,
     isIgnored,
+    onListenerError: (err) => {
+      logger.error({ event: "database.listener_failed", err }, "A listener failed");
+    },
     clock,
     random,
   });

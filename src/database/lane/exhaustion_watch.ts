@@ -1,6 +1,7 @@
 import type { Clock } from "../clock.ts";
 import { DatabaseError, type DatabaseErrorCode } from "../errors.ts";
 import type { Logger } from "../logger.ts";
+import type { PoolName } from "../observer.ts";
 import type { PoolStats } from "../pool/mod.ts";
 
 /** What callers get that are turned away. */
@@ -14,7 +15,7 @@ const CALM_MS = 5_000;
 
 /** What an {@linkcode ExhaustionWatch} needs. */
 export interface ExhaustionWatchOptions {
-  readonly pool: "primary" | "read";
+  readonly pool: PoolName;
   readonly stats: () => Pick<PoolStats, "max" | "inUse" | "waiting">;
   readonly logger: Logger;
   readonly clock: Clock;

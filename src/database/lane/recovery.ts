@@ -62,6 +62,8 @@ export class Recovery {
       if (nextProbeInMs > 0) await sleep(Math.ceil(nextProbeInMs), signal, clock);
       using permit = circuit.tryAcquire();
       if (permit !== undefined) await this.#look(permit, signal);
+      // Somebody else probes. A round without a wait would keep that from ever ending.
+      else if (this.#isWanted) await sleep(circuit.rejection().retryAfterMs, signal, clock);
     } while (this.#isWanted && !signal.aborted);
   }
 

@@ -4,7 +4,7 @@ import type { Clock } from "../clock.ts";
 import type { ConnectOptions } from "../connection/connect.ts";
 import type { ServerRole } from "../connection/connection.ts";
 import { DatabaseError } from "../errors.ts";
-import { askBeside } from "./ping.ts";
+import { askBeside } from "./ask_role.ts";
 import { retry } from "../retry.ts";
 
 /** Settings of a {@linkcode WriteWatch}. */

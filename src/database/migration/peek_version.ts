@@ -2,8 +2,8 @@ import type { DatabaseManager } from "../manager.ts";
 import { MIGRATION_TABLE, MigrationTable, type SchemaVersion } from "./migration_table.ts";
 
 /**
- * The version of the schema, read through the pool and with the rights of the service. Undefined
- * before the first migration, and when the service may not read the table.
+ * The version of the schema, read through the pool and with the rights of the service: 0 before
+ * the first migration, undefined when the service may not read the table.
  *
  * @throws {DatabaseError} As `DatabaseManager.withConnection`.
  */
@@ -18,6 +18,9 @@ export function peekSchemaVersion(
         to_regclass(format('%I.%I', ${schema}::text, ${MIGRATION_TABLE}::text)), 'select'
       ) as readable
     `;
-    return access?.readable === true ? await new MigrationTable(sql, schema).read() : undefined;
+    if (access?.readable === false) return undefined;
+    const exists = access?.readable === true;
+    const read = exists ? await new MigrationTable(sql, schema).read() : undefined;
+    return read ?? { version: 0, dirty: false };
   }, { access: "read", timeoutMs });
 }

@@ -16,6 +16,8 @@ export function observeHealthChecks(registry: Registry): HealthObserver {
   });
   return {
     async check(dependency, run) {
+      // Counted from 0 on: a first failure would be no increase otherwise.
+      for (const status of STATUSES) durations.child(dependency, nameOf(status));
       const startedAt = performance.now();
       const result = await run();
       durations.child(dependency, nameOf(result.status)).observe(performance.now() - startedAt);

@@ -10,7 +10,7 @@ import { snapshotGauge } from "./snapshot.ts";
 /** What the version of the schema is read from. */
 export type MigratedDatabase = Pick<
   DatabaseManager,
-  "config" | "lanes" | "lastError" | "state" | "withConnection"
+  "config" | "lanes" | "state" | "withConnection"
 >;
 
 /** Schemas seldom change, and every reader of the metrics would ask the database. */
@@ -38,12 +38,10 @@ export function addMigrationMetrics(registry: Registry, database: MigratedDataba
   });
 }
 
-type Reading = Partial<SchemaVersion> & Pick<SchemaVersion, "dirty">;
-
 /** Reads the version when it is asked for, but not each time. */
 class SchemaVersionReader {
   readonly #database: MigratedDatabase;
-  #last: Reading | undefined;
+  #last: SchemaVersion | undefined;
   #readAt = -Infinity;
   #reading: Promise<void> | undefined;
 
@@ -52,9 +50,7 @@ class SchemaVersionReader {
   }
 
   /** Never rejects. */
-  async latest(): Promise<Reading | undefined> {
-    // Then the manager lets nothing through that could read it.
-    if (this.#database.lastError?.code === "MIGRATION_DIRTY") return { ...this.#last, dirty: true };
+  async latest(): Promise<SchemaVersion | undefined> {
     this.#reading ??= this.#refresh().finally(() => this.#reading = undefined);
     await this.#reading;
     return this.#last;
@@ -65,10 +61,11 @@ class SchemaVersionReader {
     this.#readAt = performance.now();
     try {
       const options = { timeoutMs: READ_TIMEOUT_MS };
-      this.#last = await peekSchemaVersion(this.#database, options) ?? { version: 0, dirty: false };
+      this.#last = await peekSchemaVersion(this.#database, options);
     } catch (error) {
       // The last one is still the best guess; what is wrong with the database, other metrics say.
-      if (!(error instanceof DatabaseError)) throw error;
+      // Anything else is a defect, for which the other metrics must not be missing.
+      if (!(error instanceof DatabaseError)) reportError(error);
     }
   }
 

@@ -7,6 +7,7 @@ import {
 } from "../../../src/database/lane/database_circuit.ts";
 import { ERROR_CODES } from "../../../src/database/error_codes.ts";
 import { DatabaseError, type DatabaseErrorCode } from "../../../src/database/errors.ts";
+import { silentLogger } from "../../../src/database/logger.ts";
 import type { PoolStats } from "../../../src/database/pool/mod.ts";
 import { FakeClock } from "./fake_clock.ts";
 
@@ -42,7 +43,11 @@ const IGNORED: readonly DatabaseErrorCode[] = [
 
 function circuit() {
   const config = { circuitFailureThreshold: 2, retryInitialDelayMs: 20, retryMaxDelayMs: 200 };
-  return createCircuit(config as DatabaseConfig, { clock: new FakeClock(), random: () => 1 });
+  return createCircuit(config as DatabaseConfig, {
+    logger: silentLogger,
+    clock: new FakeClock(),
+    random: () => 1,
+  });
 }
 
 for (const code of Object.keys(ERROR_CODES) as DatabaseErrorCode[]) {

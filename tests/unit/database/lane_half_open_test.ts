@@ -33,12 +33,12 @@ for (let earlierMs = 0; earlierMs < 10; earlierMs++) {
     const retryDelayMs = OPEN_MS - earlierMs;
     const clock = new LookingClock();
     const lane = new Lane({
+      name: "primary",
       config: {
         ...database,
         retryInitialDelayMs: retryDelayMs,
         retryMaxDelayMs: retryDelayMs,
       },
-      isForReads: false,
       onChange: () => {},
       observer: undefined,
       connectOptions: { clock },

@@ -111,3 +111,23 @@ Deno.test("after a close nothing starts it again", async () => {
   await settle();
   assert.deepEqual([attempts.length, clock.pending], [0, 0]);
 });
+
+Deno.test("while somebody else probes, it waits for time to pass, and then looks", async () => {
+  const { clock, circuit, recovery, attempts, pass } = recoveryTest([undefined]);
+  circuit.tryAcquire()!.trip(refused);
+  clock.advance(100);
+  const elsewhere = circuit.tryAcquire()!;
+  let asked = 0;
+  circuit.tryAcquire = () => {
+    // Gives up the probe in the end, or a loop without a wait would hang this test for ever.
+    if (++asked > 100) elsewhere.ignore();
+    return CircuitBreaker.prototype.tryAcquire.call(circuit);
+  };
+  recovery.start();
+  await pass(0);
+  assert.deepEqual([asked, attempts.length, clock.pending], [1, 0, 1]);
+  elsewhere.ignore();
+  await pass(100);
+  assert.deepEqual([asked, attempts.length, clock.pending], [2, 1, 0]);
+  assert.equal(circuit.state, "closed");
+});

@@ -80,6 +80,22 @@ Deno.test("history: an outage is two events, and the second says how long it was
   assert.deepEqual(service.map(({ outageMs }) => outageMs), [undefined, 1500]);
 });
 
+Deno.test("history: that an open circuit is probed is no event", async () => {
+  const { ledger, registry, history } = setUp();
+  ledger.finding = { ...UNHEALTHY, circuitState: CircuitState.OPEN };
+  await registry.check();
+  const before = history.events();
+  for (const circuitState of [CircuitState.HALF_OPEN, CircuitState.OPEN]) {
+    ledger.finding = { ...UNHEALTHY, circuitState };
+    await registry.check();
+  }
+  assert.deepEqual(history.events(), before);
+
+  ledger.finding = { ...UNHEALTHY, circuitState: CircuitState.CLOSED };
+  await registry.check();
+  assert.equal(history.events().length, before.length + 1);
+});
+
 Deno.test("history: what has not changed is no event", async () => {
   const { clock, rates, registry, history } = setUp();
   await registry.check();

@@ -79,6 +79,26 @@ Deno.test("PostgreSQLChecker: the first attempt is waited for, not reported as a
   assert.equal(listeners.size, 0);
 });
 
+Deno.test("PostgreSQLChecker: an aborted wait for the first attempt leaves no timer and no listener", async () => {
+  const clock = new ManualClock();
+  let listeners = 0;
+  const database: DatabaseProbe = {
+    ...probe(pong),
+    state: "connecting",
+    onStateChange: () => {
+      listeners++;
+      return () => void listeners--;
+    },
+  };
+  const stop = new AbortController();
+  const check = new PostgreSQLChecker({ database, clock }).check(stop.signal);
+  await settle();
+  assert.deepEqual([clock.timers, listeners], [1, 1]);
+  stop.abort(new Error("no longer wanted"));
+  await assert.rejects(check, { message: "no longer wanted" });
+  assert.deepEqual([clock.timers, listeners], [0, 0]);
+});
+
 Deno.test("PostgreSQLChecker: a first attempt that takes too long is reported", async () => {
   const clock = new ManualClock();
   const database: DatabaseProbe = {

@@ -251,6 +251,33 @@ Deno.test("subscribers hear of changes and of nothing else", async () => {
   assert.deepEqual(stories(), [], "after the end of the subscription");
 });
 
+Deno.test("a subscriber that throws is an uncaught error, and stops neither others nor checks", async () => {
+  const uncaught: unknown[] = [];
+  const onError = (event: ErrorEvent) => {
+    event.preventDefault();
+    uncaught.push(event.error);
+  };
+  addEventListener("error", onError);
+  try {
+    const { registry, clock, ledger } = setUp();
+    const defect = new Error("a defect");
+    registry.subscribe(() => {
+      throw defect;
+    });
+    const heard: ServiceStatus[] = [];
+    registry.subscribe(({ status }) => heard.push(status));
+    registry.start();
+    await settle();
+    ledger.finding = UNHEALTHY;
+    await clock.advance(10_000);
+    assert.deepEqual(heard, [ServiceStatus.HEALTHY, ServiceStatus.UNHEALTHY]);
+    assert.deepEqual(uncaught, [defect, defect]);
+    await registry.close();
+  } finally {
+    removeEventListener("error", onError);
+  }
+});
+
 Deno.test("a subscriber has heard the news before the caller gets them", async () => {
   const { registry } = setUp();
   let heard: HealthReport | undefined;

@@ -1,22 +1,10 @@
 import assert from "node:assert/strict";
 import { AsyncLocalStorage } from "node:async_hooks";
-import { createContextValues } from "@connectrpc/connect";
-import type { Handler, Request, Response } from "../../../src/server/handler.ts";
+import type { Handler, Response } from "../../../src/server/handler.ts";
 import { inRpcKey, observed, type RpcCall } from "../../../src/server/rpc_observer.ts";
+import { request } from "./request.ts";
 
 const METHOD = { method: "a.B/C", isStream: false };
-
-function request(signal: AbortSignal, contentType = "application/grpc"): Request {
-  return {
-    httpVersion: "2.0",
-    method: "POST",
-    url: "http://localhost/a.B/C",
-    header: new Headers({ "content-type": contentType }),
-    body: (async function* () {})(),
-    signal,
-    contextValues: createContextValues(),
-  };
-}
 
 /** A handler under observation, and what was observed. */
 function observe(inner: Handler) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { AccessMode, CircuitState, ServiceStatus } from "../../../gen/treasury/v1/health_pb.ts";
-import { accessWord, circuitWord, duration, statusWords } from "../../../web/view/words.ts";
+import { accessWord, circuitWord, duration, moment, statusWords } from "../../../web/view/words.ts";
 
 Deno.test("words: durations, each in the unit that fits", () => {
   const words = [0, 999.4, 1000, 9949, 10_000, 59_400, 59_600, 125_000, 3_780_000, 353_000_000]
@@ -17,6 +17,15 @@ Deno.test("words: durations, each in the unit that fits", () => {
     "1 h 3 min",
     "4 d 2 h",
   ]);
+});
+
+Deno.test("words: a moment names its time zone", () => {
+  const time = "2026-11-23T17:19:02.617Z";
+  const zone = new Intl.DateTimeFormat(undefined, { timeZoneName: "short" })
+    .formatToParts(new Date(time)).find(({ type }) => type === "timeZoneName")?.value;
+  assert.ok(zone);
+  assert.match(moment(time), /2026.*:\d\d:02/);
+  assert.ok(moment(time).endsWith(zone), moment(time));
 });
 
 Deno.test("words: every status has a symbol and a word of its own", () => {

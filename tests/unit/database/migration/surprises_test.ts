@@ -42,6 +42,8 @@ Deno.test("a file that is gone, or has changed, is told", () => {
   const log = [entry(1), entry(2)];
   assert.deepEqual(kinds([migration(2)], 2, log), ["missing 1"]);
   assert.deepEqual(kinds([migration(1, "other"), migration(2)], 2, log), ["changed 1"]);
+  assert.deepEqual(kinds([migration(1)], 2, log), ["missing 2"]);
+  assert.deepEqual(kinds([migration(1)], 2, [entry(1)]), ["missing 2"], "golang-migrate's force");
 });
 
 Deno.test("what golang-migrate has reverted is forgotten", () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Redactor } from "../../../src/telemetry/redact.ts";
+import { Redactor } from "../../../src/log/redact.ts";
 
 /** What a line of JSON says after redaction. */
 const redacted = (secrets: readonly string[], value: unknown) =>

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Secret } from "../../../src/config/secret.ts";
 import type { LogConfig } from "../../../src/config/mod.ts";
-import { createLogger, type Logger, Redactor } from "../../../src/telemetry/mod.ts";
+import { createLogger, type Logger, Redactor } from "../../../src/log/mod.ts";
 
 const SECRET = 'hunter2"ü';
 

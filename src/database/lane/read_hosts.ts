@@ -1,4 +1,4 @@
-import type { DatabaseConfig } from "../config/mod.ts";
+import type { DatabaseConfig } from "../../config/mod.ts";
 
 /**
  * The configuration of the pool on the read hosts. Any server will do, also one that has been

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { RecordLimit } from "../../../src/telemetry/mod.ts";
+import { RecordLimit } from "../../../src/log/mod.ts";
 
 const PASSES = { level: "warn", repeats: {} };
 const REPEATS = { level: "debug", repeats: {} };

@@ -1,0 +1,32 @@
+import type { Secret } from "../config/mod.ts";
+import type { Clock } from "./clock.ts";
+import type { Lookup } from "./connection/socket.ts";
+import type { Prepare } from "./lane/known_server.ts";
+import type { Logger } from "./logger.ts";
+import type { DatabaseObserver } from "./observer.ts";
+
+/** Settings of a `DatabaseManager` beside the configuration. */
+export interface DatabaseManagerOptions {
+  /**
+   * Gets the events `database.connected`, `.connect_failed`, `.lost`, `.recovered`, `.read_only`,
+   * `.read_write`, `.unavailable`, `.connection_budget`, `.connection_budget_unknown`, `.no_pooler`,
+   * `.pool_exhausted`, `.pool_relieved`, `.leak`, `.listener_failed` and `.closed`.
+   */
+  readonly logger?: Logger | undefined;
+  /**
+   * Runs when the database answers for the first time, before the state becomes
+   * `connected`; migrations, for instance. When it fails it is tried again. When it resolves with
+   * an error, that is why nothing may be written: the access mode is `READ_ONLY`, and it runs
+   * again from time to time.
+   */
+  readonly prepare?: Prepare | undefined;
+  /** Hears of operations and of what the pools do; for metrics and traces. */
+  readonly observer?: DatabaseObserver | undefined;
+  /** Told of each password that is read from DB_PASSWORD_FILE, for a log that must not show it. */
+  readonly onPassword?: ((password: Secret) => void) | undefined;
+  /** Resolves host names; default: the operating system. */
+  readonly lookup?: Lookup | undefined;
+  readonly clock?: Clock | undefined;
+  /** From 0 up to 1; for jitter. */
+  readonly random?: (() => number) | undefined;
+}
