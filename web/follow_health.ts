@@ -1,5 +1,10 @@
 import type { Client } from "@connectrpc/connect";
-import type { GetHealthResponse, Health, HealthEvent } from "../gen/treasury/v1/health_pb.ts";
+import {
+  Freshness,
+  type GetHealthResponse,
+  type Health,
+  type HealthEvent,
+} from "../gen/treasury/v1/health_pb.ts";
 
 /** Whether what is shown is the present. */
 export type Link = "connecting" | "live" | "lost";
@@ -7,7 +12,7 @@ export type Link = "connecting" | "live" | "lost";
 /** What {@linkcode followHealth} needs, and whom it tells. */
 export interface FollowHealthOptions {
   readonly client: Client<typeof Health>;
-  /** A page that nobody sees asks for no samples. */
+  /** A page that nobody sees asks for few samples, and for no checks. */
   readonly isVisible: () => boolean;
   readonly onHealth: (health: GetHealthResponse) => void;
   /** All that is known, oldest first. */
@@ -17,6 +22,8 @@ export interface FollowHealthOptions {
 
 /** Between two samples for the charts. Callers that ask at the same time share one check. */
 const SAMPLE_INTERVAL_MS = 2_000;
+/** The same in the background, where the title of the tab must not become a lie. */
+const HIDDEN_SAMPLE_INTERVAL_MS = 30_000;
 /** Longer than a check of a frozen dependency takes by default. */
 const SAMPLE_TIMEOUT_MS = 10_000;
 const FIRST_RETRY_MS = 500;
@@ -60,10 +67,15 @@ async function sample(
   { client, isVisible, onHealth }: FollowHealthOptions,
   signal: AbortSignal,
 ): Promise<void> {
+  let sampledAt = performance.now();
   for (;;) {
     await pause(SAMPLE_INTERVAL_MS);
     if (signal.aborted) return;
-    if (isVisible()) onHealth(await client.getHealth({}, { signal, timeoutMs: SAMPLE_TIMEOUT_MS }));
+    const isSeen = isVisible();
+    if (!isSeen && performance.now() - sampledAt < HIDDEN_SAMPLE_INTERVAL_MS) continue;
+    sampledAt = performance.now();
+    const freshness = isSeen ? Freshness.FRESH : Freshness.CACHED;
+    onHealth(await client.getHealth({ freshness }, { signal, timeoutMs: SAMPLE_TIMEOUT_MS }));
   }
 }
 

@@ -67,7 +67,11 @@ browserTest(
 browserTest("status page: the pool as a gauge, in words and as a chart", async (browser) => {
   await using postgres = await startPostgres();
   await using service = await startService({
-    env: { ...databaseEnv(postgres), DB_MAX_CONNECTIONS: "7" },
+    env: {
+      ...databaseEnv(postgres),
+      DB_MAX_CONNECTIONS: "7",
+      HEALTH_GRPC_DEPENDENCIES: "ledger=http://127.0.0.1:1?critical=false",
+    },
   });
   const { tab } = await openPage(browser, service.url);
   await shows(tab, "[data-field=pool-words]", /\d in use, \d idle, of at most 7; 0 waiting/);
@@ -77,6 +81,11 @@ browserTest("status page: the pool as a gauge, in words and as a chart", async (
     async () => (await tab.locator("[data-field=pool-chart] canvas").count()) === 1,
     { what: "the chart of the pool is drawn" },
   );
+  await eventually(async () => {
+    const card = await tab.locator("article").first().boundingBox();
+    const chart = await tab.locator("[data-field=pool-chart] .uplot").boundingBox();
+    return card !== null && chart !== null && chart.x + chart.width <= card.x + card.width;
+  }, { what: "it keeps to its card, which the second one has made narrow" });
 });
 
 browserTest("status page: accessible in light and dark, and on a phone", async (browser) => {
@@ -98,11 +107,17 @@ browserTest("status page: accessible in light and dark, and on a phone", async (
 
 browserTest("status page: says when it is stale, and is live again by itself", async (browser) => {
   await using postgres = await startPostgres();
-  const first = await startService({ env: databaseEnv(postgres) });
+  const first = await startService({
+    env: {
+      ...databaseEnv(postgres),
+      HEALTH_GRPC_DEPENDENCIES: "ledger=http://127.0.0.1:1?critical=false",
+    },
+  });
   await using stopped = new AsyncDisposableStack();
   stopped.use(first);
   const { tab } = await openPage(browser, first.url);
-  await shows(tab, "#overall-word", "Healthy");
+  await shows(tab, "#overall-word", "Degraded");
+  await shows(tab, "article h3", "ledger");
   const { port } = new URL(first.url);
   first.kill("SIGKILL");
   await first.exited();
@@ -116,6 +131,8 @@ browserTest("status page: says when it is stale, and is live again by itself", a
   });
   await shows(tab, "#link", "Live");
   await shows(tab, "#checked", "Checked");
+  await shows(tab, "#overall-word", "Healthy");
+  assert.equal(await tab.locator("article").count(), 1, "a dependency that is no more is gone");
 });
 
 browserTest("status page: notices a service that is frozen", async (browser) => {
@@ -130,6 +147,25 @@ browserTest("status page: notices a service that is frozen", async (browser) => 
     service.kill("SIGCONT");
   }
   await shows(tab, "#link", "Live");
+});
+
+browserTest("status page: notices it in the background too", async (browser) => {
+  await using postgres = await startPostgres();
+  await using service = await startService({ env: databaseEnv(postgres) });
+  const { tab } = await openPage(browser, "about:blank");
+  await tab.clock.install();
+  await tab.goto(service.url);
+  await shows(tab, "#link", "Live");
+  await tab.evaluate("Object.defineProperty(document, 'visibilityState', { value: 'hidden' })");
+  service.kill("SIGSTOP");
+  try {
+    await eventually(async () => {
+      await tab.clock.fastForward("00:05");
+      return await tab.title() === "? Not reachable – Treasury";
+    }, { what: "the title is no lie" });
+  } finally {
+    service.kill("SIGCONT");
+  }
 });
 
 function colorOf(tab: Page): Promise<string> {

@@ -50,6 +50,13 @@ export class DependencyCard {
     this.#latency.show(this.#samples, `The last check took ${duration(responseTimeMs)}`);
   }
 
+  /** When the service no longer has it. */
+  remove(): void {
+    this.root.remove();
+    this.#pool.remove();
+    this.#latency.remove();
+  }
+
   #say(name: string, text: string): void {
     say(field(this.root, name), text);
   }

@@ -17,7 +17,7 @@ export class PoolGauge {
       lines: [
         { field: "inUse", label: "In use", color: "--in-use" },
         { field: "idle", label: "Idle", color: "--idle" },
-        { field: "waiting", label: "Waiting", color: "--waiting" },
+        { field: "waiting", label: "Waiting", color: "--waiting", isDashed: true },
       ],
       heightPx: 160,
       hasAxes: true,
@@ -36,6 +36,10 @@ export class PoolGauge {
     this.#fill("idle", idle / max);
     say(field(this.#root, "pool-words"), words);
     this.#chart.show(samples, `Connections since this page was opened. Now: ${words}`);
+  }
+
+  remove(): void {
+    this.#chart.remove();
   }
 
   #fill(name: string, part: number): void {

@@ -1,10 +1,14 @@
 /// <reference lib="dom" />
-import type { GetHealthResponse, HealthEvent } from "../../gen/treasury/v1/health_pb.ts";
+import type {
+  GetHealthResponse,
+  HealthEvent,
+  ServiceStatus,
+} from "../../gen/treasury/v1/health_pb.ts";
 import type { Link } from "../follow_health.ts";
 import { DependencyCard } from "./dependency_card.ts";
 import { byId, say } from "./elements.ts";
 import { Timeline } from "./timeline.ts";
-import { duration, statusWords } from "./words.ts";
+import { duration, moment, statusWords } from "./words.ts";
 
 /** The whole page. Shows what it is told, and how old that is. */
 export class StatusPage {
@@ -15,6 +19,8 @@ export class StatusPage {
   /** When the last health arrived, by the browser's clock, which need not agree with the service's. */
   #receivedAt = new Date();
   #link: Link = "connecting";
+  /** Of the service as a whole, oldest first. */
+  #events: readonly HealthEvent[] = [];
 
   constructor(document: Document) {
     this.#document = document;
@@ -34,12 +40,14 @@ export class StatusPage {
     for (const dependency of health.dependencies) {
       this.#card(dependency.name).show(dependency, this.#receivedAt);
     }
+    this.#forgetAllBut(new Set(health.dependencies.map(({ name }) => name)));
     this.tick();
   }
 
   showEvents(events: readonly HealthEvent[]): void {
     this.#timeline.show(events);
-    this.#say("since", sinceWhen(events.filter(({ dependency }) => dependency === "")));
+    this.#events = events.filter(({ dependency }) => dependency === "");
+    this.tick();
   }
 
   showLink(link: Link): void {
@@ -61,7 +69,8 @@ export class StatusPage {
     this.#document.title = `${isStale ? "?" : symbol} ${
       isStale ? "Not reachable" : word
     } – Treasury`;
-    this.#say("uptime", `up ${duration(uptimeSeconds * 1000 + ageMs)}`);
+    this.#say("since", sinceWhen(status, this.#events));
+    this.#say("uptime", `· up ${duration(uptimeSeconds * 1000 + ageMs)}`);
     this.#say(
       "checked",
       isStale
@@ -83,17 +92,25 @@ export class StatusPage {
     byId(this.#document, "dependencies").append(card.root);
     return card;
   }
+
+  /** After a restart the service may have other dependencies. */
+  #forgetAllBut(names: ReadonlySet<string>): void {
+    for (const [name, card] of this.#cards) {
+      if (names.has(name)) continue;
+      card.remove();
+      this.#cards.delete(name);
+    }
+  }
 }
 
 function ago(ageMs: number): string {
   return ageMs < 2000 ? "just now" : `${duration(ageMs)} ago`;
 }
 
-/** @param events Of the service as a whole, oldest first. */
-function sinceWhen(events: readonly HealthEvent[]): string {
-  const now = events.at(-1);
-  const before = events.findLast(({ status }) => status !== now?.status);
-  const first = events[before === undefined ? 0 : events.indexOf(before) + 1];
+/** Empty while the event that began this status has not arrived. */
+function sinceWhen(now: ServiceStatus, events: readonly HealthEvent[]): string {
+  const before = events.findLastIndex(({ status }) => status !== now);
+  const first = events[before + 1];
   if (first === undefined) return "";
-  return `${statusWords(first.status).word} since ${new Date(first.time).toLocaleString()}.`;
+  return `${statusWords(now).word} since ${moment(first.time)}.`;
 }

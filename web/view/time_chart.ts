@@ -8,6 +8,8 @@ export interface Line {
   readonly label: string;
   /** Custom property of style.css, such as `--in-use`. */
   readonly color: string;
+  /** So that it is told apart without its color, and shows what lies below. */
+  readonly isDashed?: boolean;
 }
 
 /** What a {@linkcode TimeChart} shows. */
@@ -20,10 +22,15 @@ export interface TimeChartOptions {
   readonly leastMax: number;
 }
 
+/** Seconds between two labels of the time; what is shorter would repeat them. */
+const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300];
+
 /** Samples over time. Follows the width of its place, and light and dark. */
 export class TimeChart {
   readonly #place: HTMLElement;
   readonly #options: TimeChartOptions;
+  readonly #resizes = new ResizeObserver(() => this.#fit());
+  readonly #removed = new AbortController();
   #chart: uPlot | undefined;
   #data: uPlot.AlignedData;
 
@@ -32,8 +39,11 @@ export class TimeChart {
     this.#options = options;
     this.#data = [[], ...options.lines.map(() => [])];
     place.setAttribute("role", "img");
-    new ResizeObserver(() => this.#fit()).observe(place);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw());
+    this.#resizes.observe(place);
+    for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
+      const { signal } = this.#removed;
+      matchMedia(query).addEventListener("change", () => this.#draw(), { signal });
+    }
   }
 
   /** @param summary The chart in words, for those who do not see it. */
@@ -46,6 +56,13 @@ export class TimeChart {
     this.#place.setAttribute("aria-label", summary);
     if (this.#chart === undefined) this.#draw();
     else this.#chart.setData(this.#data);
+  }
+
+  /** Lets go of the page. */
+  remove(): void {
+    this.#removed.abort();
+    this.#resizes.disconnect();
+    this.#chart?.destroy();
   }
 
   #fit(): void {
@@ -72,18 +89,19 @@ export class TimeChart {
         width: this.#place.clientWidth,
         height,
         scales: { y: { range: (_, __, max) => [0, Math.max(leastMax, (max ?? 0) * 1.1)] } },
-        axes: [{ ...axis, space: 90, values: (_, times) => times.map(timeOfDay) }, {
-          ...axis,
-          size: 40,
-        }],
+        axes: [
+          { ...axis, space: 90, incrs: TIME_STEPS, values: (_, times) => times.map(timeOfDay) },
+          { ...axis, size: 40 },
+        ],
         legend: { show: hasAxes, live: false },
         cursor: { show: false },
         series: [
           {},
-          ...lines.map(({ label, color: name }) => ({
+          ...lines.map(({ label, color: name, isDashed = false }) => ({
             label,
             stroke: color(name),
             width: 2,
+            dash: isDashed ? [6, 6] : [],
             points: { show: false },
           })),
         ],

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 import type { HealthEvent } from "../../gen/treasury/v1/health_pb.ts";
 import { byId, element, say } from "./elements.ts";
-import { accessWord, circuitWord, duration, statusWords } from "./words.ts";
+import { accessWord, circuitWord, duration, moment, statusWords } from "./words.ts";
 
 /** What has changed lately, newest first, and how long the outages were. */
 export class Timeline {
@@ -27,7 +27,7 @@ export class Timeline {
     const { key, symbol } = statusWords(event.status);
     const mark = element(this.#document, "span", symbol, "symbol");
     mark.setAttribute("aria-hidden", "true");
-    const time = element(this.#document, "time", new Date(event.time).toLocaleString());
+    const time = element(this.#document, "time", moment(event.time));
     time.setAttribute("datetime", event.time);
     const what = element(this.#document, "strong", event.dependency || "The service");
     const news = element(this.#document, "span", `: ${describe(event, previous)}`);

@@ -36,6 +36,11 @@ function lower(name = "unknown"): string {
   return name.toLowerCase().replaceAll("_", "-");
 }
 
+/** In the reader's time zone, which is named: logs are in UTC. */
+export function moment(time: string): string {
+  return new Date(time).toLocaleString(undefined, { timeZoneName: "short" });
+}
+
 /** `420 ms`, `3.2 s`, `2 min 5 s`, `1 h 3 min`, `4 d 2 h`. */
 export function duration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
