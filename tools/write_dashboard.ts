@@ -5,7 +5,14 @@
  * @module
  */
 import { layOut } from "./dashboard/panel.ts";
-import { ROWS } from "./dashboard/treasury.ts";
+import { ERRORS } from "./dashboard/views/errors.ts";
+import { HEALTH } from "./dashboard/views/health.ts";
+import { POOL } from "./dashboard/views/pool.ts";
+import { QUERIES } from "./dashboard/views/queries.ts";
+import { RECOVERY } from "./dashboard/views/recovery.ts";
+
+/** The specification's five views. */
+const ROWS = [HEALTH, POOL, QUERIES, ERRORS, RECOVERY];
 
 const file = new URL("../deploy/grafana/dashboards/treasury.json", import.meta.url);
 
@@ -15,6 +22,8 @@ const dashboard = {
   tags: ["treasury"],
   schemaVersion: 39,
   timezone: "browser",
+  // The crosshair stands at the same time in all panels.
+  graphTooltip: 1,
   refresh: "15s",
   time: { from: "now-1h", to: "now" },
   // One line for each restart of the service.
@@ -23,7 +32,10 @@ const dashboard = {
       name: "Restarts",
       enable: true,
       datasource: { type: "prometheus", uid: "${datasource}" },
-      expr: 'changes(process_start_time_seconds{job="$job",instance=~"$instance"}[1m]) > 0',
+      target: {
+        refId: "Anno",
+        expr: 'changes(process_start_time_seconds{job="$job",instance=~"$instance"}[1m]) > 0',
+      },
       titleFormat: "{{instance}} was started again",
       iconColor: "blue",
     }],

@@ -21,15 +21,20 @@ async function dashboardExpressions(): Promise<Expression[]> {
   );
   return [
     ...ofPanels,
-    ...annotations.list.map(({ name, expr }: { name: string; expr: string }) => ({
+    ...annotations.list.map(({ name, target }: Annotation) => ({
       where: name,
-      expr,
+      expr: target.expr,
     })),
   ].map(({ where, expr }: Expression) => ({
     where,
     expr: expr.replaceAll("$job", "treasury-service").replaceAll("$instance", ".*")
       .replaceAll("$__rate_interval", "1m"),
   }));
+}
+
+interface Annotation {
+  readonly name: string;
+  readonly target: { readonly expr: string };
 }
 
 interface Panel {

@@ -14,9 +14,11 @@ export interface Panel {
   /** Grafana's name of it: `s`, `percentunit`, `short`, `reqps`, … */
   readonly unit: string;
   readonly queries: readonly Query[];
-  /** Values from which on it is yellow and red. */
+  /** Values from which on it is orange and red; in curves, lines at these values. */
   readonly warnAt?: number;
   readonly failAt?: number;
+  /** The upper end of the scale; default: as high as the values are. */
+  readonly max?: number;
   /** Words for values, such as 1: "up". */
   readonly words?: Readonly<Record<string, { readonly text: string; readonly color: string }>>;
   readonly stacked?: boolean;
@@ -37,7 +39,7 @@ export function layOut(rows: readonly Row[]): object[] {
   let id = 1;
   return rows.flatMap(({ title, panels }, index) => {
     const y = index * (HEIGHT + 1);
-    const width = Math.floor(COLUMNS / panels.length);
+    const edge = (column: number) => Math.round(column * COLUMNS / panels.length);
     const head = {
       id: id++,
       type: "row",
@@ -49,14 +51,16 @@ export function layOut(rows: readonly Row[]): object[] {
     const placed = panels.map((panel, column) => ({
       id: id++,
       ...render(panel),
-      gridPos: { x: column * width, y: y + 1, w: width, h: HEIGHT },
+      gridPos: { x: edge(column), y: y + 1, w: edge(column + 1) - edge(column), h: HEIGHT },
     }));
     return [head, ...placed];
   });
 }
 
 function render(panel: Panel): object {
-  const { title, description, kind, unit, queries, stacked } = panel;
+  const { title, description, kind, unit, queries, max } = panel;
+  // A state is asked for as it is now; what is drawn over time, for all of that time.
+  const isNow = kind === "stat" || kind === "bargauge";
   return {
     type: kind,
     title,
@@ -67,25 +71,56 @@ function render(panel: Panel): object {
       datasource: DATASOURCE,
       expr,
       legendFormat: legend,
-      // A state is asked for as it is now; a curve over the time that is shown.
-      ...(kind === "stat" || kind === "bargauge" ? { instant: true } : {}),
+      instant: isNow,
+      range: !isNow,
     })),
     fieldConfig: {
       defaults: {
         unit,
         min: 0,
+        ...(max !== undefined && { max }),
         thresholds: { mode: "absolute", steps: thresholds(panel) },
         mappings: mappings(panel),
         color: { mode: kind === "timeseries" ? "palette-classic" : "thresholds" },
-        custom: kind === "timeseries"
-          ? { lineWidth: 2, fillOpacity: 10, stacking: { mode: stacked ? "normal" : "none" } }
-          : {},
+        custom: kind === "timeseries" ? curves(panel) : {},
       },
       overrides: [],
     },
-    options: kind === "timeseries"
-      ? { legend: { displayMode: "list", placement: "bottom" }, tooltip: { mode: "multi" } }
-      : {},
+    options: OPTIONS[kind],
+  };
+}
+
+/** As Grafana would complete them; written out, so that an update changes nothing. */
+const OPTIONS: Readonly<Record<Panel["kind"], object>> = {
+  timeseries: {
+    legend: { displayMode: "list", placement: "bottom", showLegend: true, calcs: [] },
+    tooltip: { mode: "multi", sort: "desc" },
+  },
+  stat: {
+    reduceOptions: { calcs: ["lastNotNull"], fields: "", values: false },
+    colorMode: "background",
+    graphMode: "none",
+    textMode: "auto",
+  },
+  bargauge: {
+    reduceOptions: { calcs: ["lastNotNull"], fields: "", values: false },
+    orientation: "horizontal",
+    displayMode: "basic",
+  },
+  "state-timeline": {
+    mergeValues: true,
+    showValue: "auto",
+    legend: { displayMode: "list", placement: "bottom", showLegend: true },
+    tooltip: { mode: "single" },
+  },
+};
+
+function curves({ stacked, warnAt, failAt }: Panel): object {
+  return {
+    lineWidth: 2,
+    fillOpacity: 10,
+    stacking: { mode: stacked ? "normal" : "none", group: "A" },
+    thresholdsStyle: { mode: (warnAt ?? failAt) === undefined ? "off" : "dashed" },
   };
 }
 
