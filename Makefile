@@ -4,7 +4,9 @@
 # Deno on the PATH must be the pinned one; otherwise npm brings it.
 DENO_VERSION := 2.9.3
 DENO := $(shell deno --version 2>/dev/null | grep -q "^deno $(DENO_VERSION) " && echo deno || echo npx -y deno@$(DENO_VERSION))
-COMPOSE := docker compose
+# Compose as Docker's plugin; or the program before it, which cannot wait until all is healthy.
+COMPOSE := $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+UP_FLAGS := --detach --build$(if $(filter docker,$(firstword $(COMPOSE))), --wait)
 
 .DEFAULT_GOAL := help
 
@@ -69,7 +71,7 @@ build: ## Build the image
 	$(COMPOSE) build
 
 up: ## Start the service and PostgreSQL in containers, and wait until they are healthy
-	$(COMPOSE) up --detach --build --wait
+	$(COMPOSE) up $(UP_FLAGS)
 
 down: ## Stop the containers; their data stays
 	$(COMPOSE) down

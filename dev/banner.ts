@@ -20,6 +20,7 @@ export function banner(
     | {
       readonly connection: ConnectionInfo;
       readonly passwordFile: string;
+      readonly settingsFile: string;
       readonly logFile: string;
     }
     | undefined,
@@ -33,6 +34,7 @@ export function banner(
     const { host, port, user, database: name } = database.connection;
     rows.push(
       ["psql", `PGPASSFILE=${database.passwordFile} psql -h ${host} -p ${port} -U ${user} ${name}`],
+      ["tasks", `deno task --env-file=${database.settingsFile} db:status`],
       ["database log", database.logFile],
     );
   }

@@ -6,6 +6,7 @@ import { classify } from "../src/database/mod.ts";
 import { isAccessible, serverAccount } from "./postgres/account.ts";
 import { type ConnectionInfo, EmbeddedServer } from "./postgres/server.ts";
 import { sharedDirectory } from "./postgres/shared_directory.ts";
+import { writePrivateFile } from "./files.ts";
 import { readOrMakePasswords } from "./passwords.ts";
 
 const SUPERUSER = "postgres";
@@ -20,6 +21,8 @@ export interface DevDatabase extends AsyncDisposable {
   readonly settings: Readonly<Record<string, string>>;
   /** For psql's PGPASSFILE. */
   readonly passwordFile: string;
+  /** For `deno task --env-file`: the settings above, and the administrator's. */
+  readonly settingsFile: string;
   readonly logFile: string;
   /** Resolves when the server has ended, for whatever reason. */
   readonly exited: Promise<void>;
@@ -39,6 +42,7 @@ export async function startDevDatabase(
   signal: AbortSignal,
 ): Promise<DevDatabase> {
   const passwordFile = join(dataDirectory, "pgpass");
+  const settingsFile = join(dataDirectory, "database.env");
   const logFile = join(dataDirectory, "postgres.log");
   const directory = await serverDirectory(join(dataDirectory, "postgres"), say);
   const passwords = await readOrMakePasswords(passwordFile, {
@@ -71,10 +75,13 @@ export async function startDevDatabase(
     DB_SSL_MODE: "disable", // the packaged PostgreSQL is built without TLS
     ...(schema && { DB_SCHEMA: schema }),
   };
+  const allSettings = {
+    ...settings,
+    DB_ADMIN_USER: SUPERUSER,
+    DB_ADMIN_PASSWORD: passwords.superuser,
+  };
   const { database: service, roles } = loadConfig({ env: settings });
-  const admin = loadAdminConfig({
-    env: { ...settings, DB_ADMIN_USER: SUPERUSER, DB_ADMIN_PASSWORD: passwords.superuser },
-  });
+  const admin = loadAdminConfig({ env: allSettings });
   await provision({ admin, service, roles, say: () => {}, signal }).catch((error) => {
     if (classify(error).code !== "AUTHENTICATION_FAILED") throw error;
     throw new Error(
@@ -82,11 +89,14 @@ export async function startDevDatabase(
         `${directory}. Remove both to start with an empty database.`,
     );
   });
+  const lines = Object.entries(allSettings).map(([name, value]) => `${name}='${value}'\n`);
+  await writePrivateFile(settingsFile, lines.join(""));
   const owned = cleanup.move();
   return {
     connection: { host, port, user: USER, password: passwords.service, database: DATABASE },
     settings,
     passwordFile,
+    settingsFile,
     logFile,
     exited,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

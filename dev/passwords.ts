@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readTextIfThere } from "./files.ts";
+import { readTextIfThere, writePrivateFile } from "./files.ts";
 
 /**
  * Reads the passwords of the embedded database's `users` from `file`, or makes random ones and keeps them there.
@@ -21,8 +21,7 @@ export async function readOrMakePasswords<Who extends string>(
   const text = passwords.map(({ user, password }) => `127.0.0.1:*:*:${user}:${password}\n`).join(
     "",
   );
-  await Deno.writeTextFile(file, text, { mode: 0o600 });
-  await Deno.chmod(file, 0o600); // the mode above is for a new file only
+  await writePrivateFile(file, text);
   return Object.fromEntries(
     passwords.map(({ who, password }) => [who, password]),
   ) as Record<Who, string>;

@@ -4,6 +4,22 @@ import type { ServerConfig } from "../src/config/mod.ts";
 const POLL_MS = 50;
 
 /**
+ * Makes sure that it will be the service who answers there, and no other program.
+ *
+ * @throws {Error} Some other program has the port.
+ */
+export function requireFreeAddress({ host, port }: ServerConfig): void {
+  try {
+    Deno.listen({ hostname: host, port }).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) return; // the service will say it
+    throw new Error(
+      `${host}:${port} is in use by another program. Set SERVER_PORT to a free port.`,
+    );
+  }
+}
+
+/**
  * Waits until the service answers.
  *
  * @returns `false` when `signal` aborted before that.

@@ -1,12 +1,17 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { ConfigError, isDatabaseConfigured, loadConfig } from "../src/config/mod.ts";
+import {
+  ConfigError,
+  isDatabaseConfigured,
+  loadConfig,
+  type ServerConfig,
+} from "../src/config/mod.ts";
 import { banner, serviceUrl } from "./banner.ts";
 import { type DevDatabase, startDevDatabase } from "./dev_database.ts";
 import { DirectoryLock } from "./postgres/directory_lock.ts";
 import type { Project } from "./project.ts";
 import { ProjectWatcher } from "./project_watcher.ts";
-import { waitUntilServing } from "./serving.ts";
+import { requireFreeAddress, waitUntilServing } from "./serving.ts";
 import { ServiceProcess, stopLeftoverService } from "./service_process.ts";
 
 /** The service's exit code for settings that it cannot accept. */
@@ -95,6 +100,8 @@ export class Supervisor {
     const { project, say, force } = this.#options;
     await this.#chooseDatabase();
     const settings = await this.#settings();
+    const server = this.#serverConfig(settings);
+    if (server !== undefined) requireFreeAddress(server);
     const service = await ServiceProcess.start({
       args: await project.startArguments(),
       cwd: project.root,
@@ -102,7 +109,7 @@ export class Supervisor {
       pidFile: this.#pidFile,
     });
     const over = new AbortController();
-    const announced = this.#announce(settings, over.signal);
+    const announced = server && this.#announce(server, over.signal);
     try {
       const event = await this.#nextEvent(service);
       if (event.kind === "change") say(`${event.path} changed. Starting the service again.`);
@@ -168,18 +175,22 @@ export class Supervisor {
     await Promise.race([this.#changed.promise, this.#stopped]);
   }
 
-  /** Says where everything is once the service answers; once, and a line for each later start. */
-  async #announce(settings: Record<string, string>, signal: AbortSignal): Promise<void> {
-    const { project, env, say } = this.#options;
+  /** Undefined for wrong settings: the service has the same ones, and lists what is wrong. */
+  #serverConfig(settings: Record<string, string>): ServerConfig | undefined {
+    const { project, env } = this.#options;
     try {
-      const { server } = loadConfig({ env: { ...env, ...settings }, envFile: project.envFile });
-      if (!await waitUntilServing(server, signal)) return;
-      const url = serviceUrl(server);
-      say(this.#hasServed ? `Serving again on ${url}` : banner(url, this.#database));
-      this.#hasServed = true;
+      return loadConfig({ env: { ...env, ...settings }, envFile: project.envFile }).server;
     } catch (error) {
-      // The service has the same settings and lists what is wrong with them.
-      if (!(error instanceof ConfigError)) throw error;
+      if (error instanceof ConfigError) return undefined;
+      throw error;
     }
+  }
+
+  /** Says where everything is once the service answers; once, and a line for each later start. */
+  async #announce(server: ServerConfig, signal: AbortSignal): Promise<void> {
+    if (!await waitUntilServing(server, signal)) return;
+    const url = serviceUrl(server);
+    this.#options.say(this.#hasServed ? `Serving again on ${url}` : banner(url, this.#database));
+    this.#hasServed = true;
   }
 }

@@ -6,6 +6,7 @@ import { exists } from "../../dev/files.ts";
 import { eventually } from "../support/condition.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { DevProject } from "../support/dev_project.ts";
+import { ROOT } from "../support/service.ts";
 
 Deno.test("dev brings up the service with a database and says where everything is", async () => {
   await using project = await DevProject.make();
@@ -36,8 +37,13 @@ Deno.test("dev brings up the service with a database and says where everything i
   assert.match(run.output, new RegExp(`buf curl .*--http2-prior-knowledge ${url}/`));
   assert.match(run.output, new RegExp(`psql -h 127.0.0.1 -p ${env.DB_PORT} -U treasury_user`));
   assert.ok(!run.output.includes(env.DB_PASSWORD!));
-  const { mode } = await Deno.stat(join(project.root, ".data", "pgpass"));
-  assert.equal(mode! & 0o777, 0o600);
+  const settingsFile = join(project.root, ".data", "database.env");
+  for (const path of [settingsFile, join(project.root, ".data", "pgpass")]) {
+    const { mode } = await Deno.stat(path);
+    assert.equal(mode! & 0o777, 0o600);
+  }
+  assert.ok(run.output.includes(`deno task --env-file=${settingsFile} db:status`));
+  assert.equal(await exitCodeOfTask(settingsFile, "db:init"), 0);
 
   run.send("SIGTERM");
   assert.equal(await run.exitCode(), 0);
@@ -137,6 +143,21 @@ Deno.test("a database that dies is started again; the service stays", async () =
   assert.equal((await project.ask()).pid, before.pid);
 });
 
+Deno.test("a port that another program has ends the first start, and says so", async () => {
+  await using project = await DevProject.make();
+  // It answers as the service does: that must not be taken for the service.
+  await using other = Deno.serve(
+    { hostname: "127.0.0.1", port: project.port, onListen() {} },
+    () => new Response("alive"),
+  );
+  assert.equal(other.addr.port, project.port);
+  await using run = project.run();
+  assert.equal(await run.exitCode(), 1);
+  assert.match(run.output, /127\.0\.0\.1:\d+ is in use by another program\. Set SERVER_PORT/);
+  assert.doesNotMatch(run.output, /is up/);
+  assert.deepEqual(await processesOf(project), []);
+});
+
 Deno.test("a configured database is used, and none is embedded", async () => {
   await using server = await startPostgres();
   await using project = await DevProject.make();
@@ -150,6 +171,18 @@ Deno.test("a configured database is used, and none is embedded", async () => {
   run.send("SIGTERM");
   assert.equal(await run.exitCode(), 0);
 });
+
+async function exitCodeOfTask(settingsFile: string, task: string): Promise<number> {
+  const { PATH = "", HOME = "" } = Deno.env.toObject();
+  const { code } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", `--env-file=${settingsFile}`, task],
+    cwd: ROOT,
+    clearEnv: true,
+    env: { PATH, HOME },
+    stdout: "null",
+  }).output();
+  return code;
+}
 
 async function processesOf(project: DevProject): Promise<string[]> {
   const all = await listProcesses();

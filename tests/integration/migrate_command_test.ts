@@ -101,11 +101,26 @@ Deno.test("a failure names file, line and SQLSTATE, and force ends the dirt", as
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, /force V/);
   }
+  const unknown = await test.migrate("force 7");
+  assert.equal(unknown.code, 1);
+  assert.equal(unknown.stderr, "There is no migration with version 7\n");
   assert.equal((await test.migrate("force 1")).code, 0);
   test.folder.write("000002_note.up.sql", TWO_MIGRATIONS["000002_note.up.sql"]);
   assert.equal((await test.migrate("up")).code, 0);
   assert.equal((await test.migrate("force -1")).code, 0);
   assert.equal((await test.migrate("version")).stdout, "no version\n");
+});
+
+Deno.test("a failure names the objects that are in the way", async () => {
+  await using test = await setUp(TWO_MIGRATIONS);
+  await test.migrate("up");
+  await test.server.admin("create view one as table account; create view two as table account");
+  const failed = await test.migrate("down --all --yes");
+  assert.equal(failed.code, 1);
+  assert.match(
+    failed.stderr,
+    /: view one depends on column .*; view two depends on column .* \(SQLSTATE 2BP01\)/,
+  );
 });
 
 Deno.test("status lists every version, and what is surprising", async () => {

@@ -148,9 +148,10 @@ Deno.test("a statement that cannot run in a transaction has a file of its own", 
 
 Deno.test("what a script sets ends with it, and the role's limits are not its own", async () => {
   await using server = await startPostgres();
-  await server.admin("alter role treasury_user set statement_timeout = '1ms'");
+  // Long enough for a slow machine to connect in.
+  await server.admin("alter role treasury_user set statement_timeout = '1s'");
   await using folder = await migrationFolder({
-    "1_a.up.sql": "select pg_sleep(0.05); set search_path to pg_catalog; set role pg_monitor;",
+    "1_a.up.sql": "select pg_sleep(1.1); set search_path to pg_catalog; set role pg_monitor;",
     "2_b.up.sql": "create table here (id int);",
   });
   await server.admin("grant pg_monitor to treasury_user");

@@ -102,8 +102,11 @@ async function migrations(config: DatabaseConfig, signal: AbortSignal): Promise<
   const { current, versions, surprises } = await readMigrationStatus(config, { signal });
   const pending = versions.filter(({ state }) => state === "pending").length;
   const problems = [
-    ...(current?.dirty ? ["the schema is dirty: see deno task migrate status"] : []),
-    ...(pending > 0 ? [`${pending} to apply: deno task migrate up`] : []),
+    ...(current?.dirty
+      ? ["the schema is dirty: see deno task migrate status"]
+      : pending > 0
+      ? [`${pending} to apply: deno task migrate up`]
+      : []),
     ...surprises.map(({ message }) => message),
   ];
   const version = current?.version === undefined ? "no version" : `version ${current.version}`;

@@ -48,13 +48,23 @@ export function planDown(limit = Infinity): Plan {
 /** Applies or reverts until the schema has this version. */
 export function planGoto(version: number): Plan {
   return (current, migrations) => {
-    const to = migrations.findIndex((migration) => migration.version === version);
-    if (to < 0) throw failed(`There is no migration with version ${version}`);
+    const to = requireVersion(version, migrations);
     const from = indexOf(current, migrations);
     return to >= from
       ? planUp(to - from)(current, migrations)
       : planDown(from - to)(current, migrations);
   };
+}
+
+/**
+ * Where a version is among the migrations.
+ *
+ * @throws {DatabaseError} `MIGRATION_FAILED`: it is not.
+ */
+export function requireVersion(version: number, migrations: readonly Migration[]): number {
+  const index = migrations.findIndex((migration) => migration.version === version);
+  if (index < 0) throw failed(`There is no migration with version ${version}`);
+  return index;
 }
 
 function indexOf(current: number | undefined, migrations: readonly Migration[]): number {

@@ -1,19 +1,25 @@
 import type { DatabaseConfig } from "../../config/mod.ts";
 import type { Sql } from "../connection/driver.ts";
 import { type MigrationOptions, withLock } from "./locked_session.ts";
+import { OWN_MIGRATIONS, readMigrations } from "./migration_files.ts";
+import { requireVersion } from "./plan.ts";
 
 /**
  * Says which version the schema has, and that it is not dirty, without running anything.
+ * golang-migrate takes any version, and with one that has no file nothing can be run afterwards.
  *
  * @param version Undefined for none.
- * @throws {DatabaseError} `MIGRATION_LOCKED`, or a connect error.
+ * @throws {DatabaseError} `MIGRATION_FAILED` when no file has the version, `MIGRATION_LOCKED`, or a
+ * connect error.
  */
-export function forceVersion(
+export async function forceVersion(
   config: DatabaseConfig,
   version: number | undefined,
   options: MigrationOptions = {},
 ): Promise<void> {
-  return withLock(config, options, async (session) => {
+  const { directory = OWN_MIGRATIONS } = options;
+  if (version !== undefined) requireVersion(version, await readMigrations(directory));
+  await withLock(config, options, async (session) => {
     await session.transaction(async () => {
       await session.table.write({ version, dirty: false });
       await session.log.forgetAfter(version);

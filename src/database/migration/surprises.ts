@@ -28,6 +28,7 @@ export function findSurprises(
   return [
     ...findGaps(migrations, entries),
     ...(current === undefined ? [] : findLate(migrations, current, entries)),
+    ...(current === undefined ? [] : findUnknown(migrations, current, entries)),
     ...entries.flatMap((entry) => compare(entry, migrations)),
   ].sort((a, b) => a.version - b.version);
 }
@@ -60,16 +61,28 @@ function findLate(
     }));
 }
 
+/** The schema's own version, when neither a file nor the log knows it. */
+function findUnknown(
+  migrations: readonly Migration[],
+  current: number,
+  entries: readonly LogEntry[],
+): Surprise[] {
+  const isKnown = [...migrations, ...entries].some(({ version }) => version === current);
+  return isKnown ? [] : [missing(current)];
+}
+
+function missing(version: number): Surprise {
+  const message = `The schema has migration ${formatVersion(version)}, and its file is gone`;
+  return { kind: "missing", version, message };
+}
+
 function compare(
   { version, checksum, appliedAt }: LogEntry,
   migrations: readonly Migration[],
 ): Surprise[] {
   const migration = migrations.find((migration) => migration.version === version);
   const up = migration?.up;
-  if (migration === undefined || up === undefined) {
-    const message = `The schema has migration ${formatVersion(version)}, and its file is gone`;
-    return [{ kind: "missing", version, message }];
-  }
+  if (migration === undefined || up === undefined) return [missing(version)];
   if (checksumOf(up) === checksum) return [];
   const when = appliedAt === undefined ? "" : ` at ${appliedAt.toISOString()}`;
   const message = `${up.file} has changed since it was applied${when}; ` +
