@@ -17,6 +17,9 @@ export const MAJOR_VERSION = "16";
 /** Server time for a polite stop of a leftover server before it is killed. */
 const ORPHAN_STOP_MS = 10_000;
 
+const REMOVE_RETRIES = 100;
+const REMOVE_RETRY_DELAY_MS = 50;
+
 // The server gets nothing of the caller's environment: PGDATA, PGPORT, PGOPTIONS and locale
 // variables would change it. TZ saves initdb the search for the system's time zone.
 const ENVIRONMENT = { PATH: "/usr/bin:/bin", LC_ALL: "C", TZ: "UTC" };
@@ -30,7 +33,7 @@ export function programOptions(account: Account | undefined) {
 export interface ClusterPaths {
   /** PostgreSQL's data directory. */
   readonly data: string;
-  /** The cluster while initdb works on it. */
+  /** Clusters while initdb works on them, one for each attempt. */
   readonly unfinished: string;
   readonly passwordFile: string;
   readonly postmasterPid: string;
@@ -66,18 +69,22 @@ export async function ensureCluster(
 ): Promise<void> {
   if (await exists(paths.data)) return await checkVersion(paths.data);
   const { binaries, account, password, initdbFlags } = options;
-  await removeIfThere(paths.unfinished);
-  await Deno.mkdir(paths.unfinished, { mode: 0o700 });
+  await removeAttempts(paths.unfinished);
+  // Each attempt has a directory of its own: an initdb that has outlived its owner fails when its
+  // files go, and then clears up after itself.
+  const attempt = join(paths.unfinished, crypto.randomUUID());
+  await Deno.mkdir(attempt, { recursive: true, mode: 0o700 });
   await removeIfThere(paths.passwordFile);
   await Deno.writeTextFile(paths.passwordFile, password, { mode: 0o600 });
   try {
     if (account !== undefined) {
       await Deno.chown(paths.unfinished, account.uid, account.gid);
+      await Deno.chown(attempt, account.uid, account.gid);
       await Deno.chown(paths.passwordFile, account.uid, account.gid);
     }
     const { success, stderr } = await new Deno.Command(binaries.initdb, {
       args: [
-        `--pgdata=${paths.unfinished}`,
+        `--pgdata=${attempt}`,
         "--username=postgres",
         `--pwfile=${paths.passwordFile}`,
         "--auth=scram-sha-256",
@@ -93,7 +100,20 @@ export async function ensureCluster(
   } finally {
     await removeIfThere(paths.passwordFile);
   }
-  await Deno.rename(paths.unfinished, paths.data);
+  await Deno.rename(attempt, paths.data);
+  await removeAttempts(paths.unfinished);
+}
+
+/** An initdb without an owner can still write there, until it finds that its files are gone. */
+async function removeAttempts(path: string): Promise<void> {
+  for (let retries = REMOVE_RETRIES;; retries--) {
+    try {
+      return await removeIfThere(path);
+    } catch (error) {
+      if ((error as { code?: string }).code !== "ENOTEMPTY" || retries === 0) throw error;
+      await delay(REMOVE_RETRY_DELAY_MS);
+    }
+  }
 }
 
 /**

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runAs, serverAccount } from "../../dev/postgres/account.ts";
@@ -127,7 +128,10 @@ Deno.test("a half-made cluster is thrown away and made again", async () => {
   await using directory = await TestDirectory.make();
   const { data, unfinished } = clusterPaths(directory.path);
   await using owner = spawnOwner(directory);
-  await eventually(() => exists(join(unfinished, "PG_VERSION")), { what: "initdb is at work" });
+  await eventually(async () => {
+    const [attempt = ""] = await readdir(unfinished);
+    return await exists(join(unfinished, attempt, "PG_VERSION"));
+  }, { what: "initdb is at work" });
   owner.kill("SIGKILL");
   await Promise.all([owner.status, owner.stdout.cancel()]);
   await using server = serverIn(directory);
