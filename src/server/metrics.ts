@@ -1,6 +1,7 @@
 import type { ServerConfig } from "../config/mod.ts";
 import type { Logger } from "../log/mod.ts";
 import { get, type Handler, pathOf, response } from "./handler.ts";
+import { httpUrl } from "./http_url.ts";
 import { Listener } from "./listener.ts";
 import { nodeHandler } from "./node_handler.ts";
 import { notFound } from "./not_found.ts";
@@ -56,8 +57,7 @@ export class MetricsServer implements AsyncDisposable {
    */
   async listen(): Promise<URL> {
     const { host, port } = await this.#listener.listen();
-    const authority = host.includes(":") ? `[${host}]` : host;
-    return new URL(METRICS_PATH, `http://${authority}:${port}`);
+    return httpUrl({ host, port, path: METRICS_PATH });
   }
 
   /** Answers what has been asked for, then closes. */

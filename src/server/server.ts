@@ -6,6 +6,7 @@ import { cors } from "./cors.ts";
 import { readableGrpcMessage } from "./grpc_message.ts";
 import { grpcWebText } from "./grpc_web_text.ts";
 import { type Handler, pathOf, type Request } from "./handler.ts";
+import { httpUrl } from "./http_url.ts";
 import { Listener } from "./listener.ts";
 import { nodeHandler } from "./node_handler.ts";
 import { notFound } from "./not_found.ts";
@@ -76,8 +77,7 @@ export class Server implements AsyncDisposable {
   async listen(): Promise<URL> {
     const { host, port } = await this.#listener.listen();
     const reachable = host === "0.0.0.0" || host === "::" ? "localhost" : host;
-    const authority = reachable.includes(":") ? `[${reachable}]` : reachable;
-    return new URL(`${this.#config.tls ? "https" : "http"}://${authority}:${port}`);
+    return httpUrl({ host: reachable, port, isTls: this.#config.tls !== undefined });
   }
 
   /** Client connections that are open now. */

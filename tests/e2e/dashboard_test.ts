@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { eventually } from "../support/condition.ts";
+import { getHealth } from "../support/health_client.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { prometheusTest, RULES, startPrometheus } from "../support/prometheus.ts";
 import { type Scrape, scrape } from "../support/scrape.ts";
@@ -91,7 +92,7 @@ prometheusTest(
     await using prometheus = await startPrometheus(path, new URL(service.url).host);
 
     await sufferOutage(postgres, service);
-    await callHealth(service.url);
+    await getHealth(service.url);
 
     const exported = await scrape(service.url);
     const expressions = [...await dashboardExpressions(), ...await ruleExpressions()];
@@ -121,7 +122,7 @@ prometheusTest("dashboards: no panel is empty on a service at work", "prometheus
   const expressions = (await dashboardExpressions()).filter(({ where }) => where !== "Restarts");
   const empty = new Set(expressions.map(({ where }) => where));
   await eventually(async () => {
-    await callHealth(service.url);
+    await getHealth(service.url);
     for (const { where, expr } of expressions) {
       if (empty.has(where) && (await prometheus.query(expr)).length > 0) empty.delete(where);
     }
@@ -137,13 +138,4 @@ async function sufferOutage(postgres: TestPostgres, service: ServiceUnderTest): 
   await service.logged("database.lost");
   await postgres.start();
   await service.logged("database.recovered");
-}
-
-async function callHealth(url: string): Promise<void> {
-  const response = await fetch(`${url}/treasury.v1.Health/GetHealth`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: "{}",
-  });
-  await response.body?.cancel();
 }

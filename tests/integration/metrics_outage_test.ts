@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { eventually } from "../support/condition.ts";
+import { getHealth } from "../support/health_client.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { type Scrape, scrape } from "../support/scrape.ts";
 import { databaseEnv, startService } from "../support/service.ts";
@@ -14,15 +15,6 @@ function until(
     const metrics = await scrape(url);
     return condition(metrics) ? metrics : undefined;
   }, { what });
-}
-
-async function askHealth(url: string): Promise<void> {
-  const response = await fetch(`${url}/treasury.v1.Health/GetHealth`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: "{}",
-  });
-  await response.body?.cancel();
 }
 
 function serviceFor(server: TestPostgres) {
@@ -60,7 +52,7 @@ Deno.test("the metrics tell of an outage and of the recovery", async () => {
   );
 
   const calls = { method: "treasury.v1.Health/GetHealth", code: "ok", protocol: "connect" };
-  await Promise.all(Array.from({ length: 50 }, () => askHealth(url)));
+  await Promise.all(Array.from({ length: 50 }, () => getHealth(url)));
   const loaded = await until(url, "all calls are counted", (metrics) => {
     return metrics.value("rpc_server_call_duration_seconds_count", calls) === 50;
   });

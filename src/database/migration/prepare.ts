@@ -1,5 +1,5 @@
 import { asMigrator, type DatabaseConfig } from "../../config/mod.ts";
-import { DatabaseError, type DatabaseErrorCode } from "../errors.ts";
+import { DatabaseError } from "../errors.ts";
 import { silentLogger } from "../logger.ts";
 import type { MigrationOptions } from "./locked_session.ts";
 import { migrateUp, readSchemaVersion } from "./migrate.ts";
@@ -7,12 +7,6 @@ import { refuseDirty } from "./migration_table.ts";
 
 /** `insufficient_privilege`, PostgreSQL appendix A. */
 const FORBIDDEN = "42501";
-
-/** Errors that can leave, or have found, a schema that is dirty. */
-const MAY_BE_DIRTY: ReadonlySet<DatabaseErrorCode> = new Set([
-  "MIGRATION_DIRTY",
-  "MIGRATION_FAILED",
-]);
 
 /**
  * Makes the schema ready for the service: migrates it if that is configured, and looks whether it is
@@ -30,7 +24,10 @@ export async function prepareSchema(
     else await look(config, options);
     return undefined;
   } catch (error) {
-    if (!(error instanceof DatabaseError) || !MAY_BE_DIRTY.has(error.code)) throw error;
+    if (!(error instanceof DatabaseError)) throw error;
+    if (error.code === "MIGRATION_DIRTY") return error;
+    // It can also have failed before anything ran.
+    if (error.code !== "MIGRATION_FAILED") throw error;
     const current = await readSchemaVersion(config, options);
     if (current?.dirty === true) return error;
     throw error;

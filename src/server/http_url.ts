@@ -1,0 +1,12 @@
+/** The URL of a server; an IPv6 address is in brackets there (RFC 3986, section 3.2.2). */
+export function httpUrl(
+  { host, port, path = "/", isTls = false }: {
+    readonly host: string;
+    readonly port: number;
+    readonly path?: string;
+    readonly isTls?: boolean;
+  },
+): URL {
+  const name = host.includes(":") ? `[${host}]` : host;
+  return new URL(path, `${isTls ? "https" : "http"}://${name}:${port}`);
+}
