@@ -2,18 +2,16 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { ServiceStatus } from "../../gen/treasury/v1/health_pb.ts";
 import { startEmbeddedPostgres } from "../support/postgres.ts";
+import { testUnless } from "../support/requirement.ts";
 import { SmallDisk, whyNoSmallDisk } from "../support/small_disk.ts";
 import { DatabaseUnderLoad } from "./database/database_under_load.ts";
 
 const DISK_BYTES = 8 * 1024 * 1024;
 
-const problem = whyNoSmallDisk();
-if (problem !== undefined) console.log(`The test with a full disk is left out: it ${problem}.`);
-
-Deno.test({
-  name: "under load: the disk of a table is full: its writes fail, and succeed when there is space",
-  ignore: problem !== undefined,
-  async fn() {
+testUnless(
+  whyNoSmallDisk(),
+  "under load: the disk of a table is full: its writes fail, and succeed when there is space",
+  async () => {
     await using disk = await SmallDisk.mount(DISK_BYTES);
     await using server = await startEmbeddedPostgres({ settings: { synchronous_commit: "on" } });
     // A machine that is merely busy must not look like an outage.
@@ -42,4 +40,4 @@ Deno.test({
     await load.untilRecovered();
     await load.finish(server);
   },
-});
+);

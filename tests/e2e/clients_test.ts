@@ -11,6 +11,7 @@ import {
 } from "../../gen/treasury/v1/health_pb.ts";
 import { getHealth } from "../support/health_client.ts";
 import { createDatabase } from "../support/postgres.ts";
+import { whyNoProgram } from "../support/requirement.ts";
 import { databaseEnv, ROOT, startService } from "../support/service.ts";
 
 const METHOD = "/treasury.v1.Health/GetHealth";
@@ -54,14 +55,14 @@ Deno.test("every client gets the same answer from the same port", async (t) => {
     assertSame(fromJson(GetHealthResponseSchema, await response.json()), expected);
   });
 
-  const curl = await findCurl();
+  const noCurl = whyNoProgram("curl", "curl");
   await t.step({
-    name: curl === undefined ? "curl (ignored: no curl on this machine)" : "curl",
-    ignore: curl === undefined,
+    name: noCurl === undefined ? "curl" : `curl (ignored: ${noCurl})`,
+    ignore: noCurl !== undefined,
     fn: async () => {
       const header = "content-type: application/json";
       const url = `${service.url}${METHOD}`;
-      const json = await run(curl!, ["-s", "-H", header, "-d", JSON.stringify(REQUEST), url]);
+      const json = await run("curl", ["-s", "-H", header, "-d", JSON.stringify(REQUEST), url]);
       assertSame(fromJson(GetHealthResponseSchema, JSON.parse(json)), expected);
     },
   });
@@ -108,10 +109,6 @@ function lasting(health: GetHealthResponse): unknown {
     return { ...dependency, config, lastCheck: "", responseTimeMs: 0 };
   });
   return { ...health, ...momentary, dependencies };
-}
-
-async function findCurl(): Promise<string | undefined> {
-  return await run("curl", ["--version"]).then(() => "curl", () => undefined);
 }
 
 async function run(command: string, args: string[]): Promise<string> {

@@ -3,6 +3,7 @@ import { runTask } from "../support/command.ts";
 import { DebianServer, whyNoDebianServer } from "../support/database_debian_server.ts";
 import { FORBIDDEN, initDatabase, initEnv, withLogin } from "../support/database_roles.ts";
 import { startPostgres } from "../support/postgres.ts";
+import { testUnless } from "../support/requirement.ts";
 
 const ODD_NAMES = {
   DB_NAME: `d'b "\\ é`,
@@ -87,10 +88,10 @@ Deno.test("db:init without superuser: CREATEROLE and CREATEDB are enough", async
   assert.match(other.output, /Migrations, as other_owner\n.*Running/);
 });
 
-Deno.test({
-  name: "db:init on PostgreSQL 15, by an administrator of the older rules",
-  ignore: await whyNoDebianServer() !== undefined,
-  async fn() {
+testUnless(
+  whyNoDebianServer(),
+  "db:init on PostgreSQL 15, by an administrator of the older rules",
+  async () => {
     await using embedded = await startPostgres(); // only for its configuration
     await using server = await DebianServer.start(embedded.config(), {
       hba: ["host all all 127.0.0.1/32 scram-sha-256"],
@@ -109,7 +110,7 @@ Deno.test({
       await assert.rejects(sql`create table account (id int)`, FORBIDDEN);
     });
   },
-});
+);
 
 Deno.test("a wrong login is told with its settings and without its password", async () => {
   await using server = await startPostgres();

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { ComposeProject } from "../support/compose.ts";
 import { eventually } from "../support/condition.ts";
 import { DENO_IMAGE, docker, POSTGRES_IMAGE, whyNoContainers } from "../support/docker.ts";
+import { testUnless } from "../support/requirement.ts";
 import { ROOT } from "../support/service.ts";
 
 const PATIENCE_MS = 120_000;
@@ -36,10 +37,10 @@ async function containerHealth(container: string): Promise<string> {
   return (await docker("inspect", "--format", "{{.State.Health.Status}}", container)).trim();
 }
 
-Deno.test({
-  name: `docker compose up, an outage and down${problem ? ` (ignored: ${problem})` : ""}`,
-  ignore: problem !== undefined,
-  fn: async (t) => {
+testUnless(
+  problem,
+  "docker compose up, an outage and down",
+  async (t) => {
     await using project = await ComposeProject.open();
     await project.compose("up", "--detach", "--build");
     const service = await project.container("treasury");
@@ -117,14 +118,12 @@ Deno.test({
       assert.deepEqual(await project.things(), []);
     });
   },
-});
+);
 
-Deno.test({
-  name: `a changed source file builds on the packages' layer${
-    problem ? ` (ignored: ${problem})` : ""
-  }`,
-  ignore: problem !== undefined,
-  fn: async () => {
+testUnless(
+  problem,
+  "a changed source file builds on the packages' layer",
+  async () => {
     await using cleanup = new AsyncDisposableStack();
     const context = await Deno.makeTempDir({ prefix: "treasury-image-" });
     cleanup.defer(() => Deno.remove(context, { recursive: true }));
@@ -147,7 +146,7 @@ Deno.test({
     assert.equal(firstNew, before.length - 2);
     assert.equal(after.length, before.length);
   },
-});
+);
 
 /** What .dockerignore lets through, and the two files that decide about it. */
 async function imageSources(): Promise<string[]> {

@@ -3,6 +3,7 @@ import denoJson from "../../deno.json" with { type: "json" };
 import { eventually } from "../support/condition.ts";
 import { assertHealthContract } from "../support/health_contract.ts";
 import { startPostgres } from "../support/postgres.ts";
+import { findProgram, testUnless, whyNoProgram } from "../support/requirement.ts";
 import { databaseEnv, ROOT, startService } from "../support/service.ts";
 
 /** As `deno task status` does, with the task's own permissions. */
@@ -156,19 +157,21 @@ Deno.test("status --watch: follows outages of the database and of the service", 
   assert.equal(await watching.exited(), 130);
 });
 
-// util-linux's `script` gives a process a terminal.
-const hasTerminal = Deno.build.os === "linux" && await isThere("/usr/bin/script");
+/** Why a process gets no terminal here; undefined when util-linux's `script` gives it one. */
+const noTerminal = Deno.build.os === "linux"
+  ? whyNoProgram("script", "bsdutils")
+  : "needs Linux, whose script command takes these options";
 
 for (const noColor of [false, true]) {
-  Deno.test({
-    name: `status --watch: draws on a terminal, ${noColor ? "without" : "with"} colors`,
-    ignore: !hasTerminal,
-    async fn() {
+  testUnless(
+    noTerminal,
+    `status --watch: draws on a terminal, ${noColor ? "without" : "with"} colors`,
+    async () => {
       await using postgres = await startPostgres();
       await using service = await startService({ env: databaseEnv(postgres) });
       const command = [Deno.execPath(), ...ARGUMENTS, "--watch", service.url].join(" ");
       await using watching = new Watching(
-        "/usr/bin/script",
+        findProgram("script")!,
         ["--quiet", "--flush", "--return", "--command", command, "/dev/null"],
         noColor ? { NO_COLOR: "1" } : {},
       );
@@ -185,15 +188,5 @@ for (const noColor of [false, true]) {
         "the last view stays",
       );
     },
-  });
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
+  );
 }

@@ -6,6 +6,7 @@ import { createDatabase, type TestDatabase } from "../support/postgres.ts";
 import { certificate, DebianServer, whyNoDebianServer } from "../support/database_debian_server.ts";
 import { connectionLender, poolLender, type TestLender } from "../support/database_lender.ts";
 import { untilRunning } from "../support/database_support.ts";
+import { testUnless } from "../support/requirement.ts";
 
 /** Statements of the service's user that the server runs at the moment. */
 async function running(server: TestDatabase): Promise<number> {
@@ -176,11 +177,10 @@ Deno.test("a timeout while all connections are in use is an ACQUIRE_TIMEOUT", as
   });
 });
 
-const noDebian = await whyNoDebianServer();
-Deno.test({
-  name: "an encrypted session is cancelled over an encrypted connection",
-  ignore: noDebian !== undefined,
-  fn: async () => {
+testUnless(
+  whyNoDebianServer(),
+  "an encrypted session is cancelled over an encrypted connection",
+  async () => {
     await using embedded = await createDatabase();
     const config = embedded.config({ user: "postgres", database: "postgres", maxConnections: 1 });
     await using server = await DebianServer.start(config, { hba: [] });
@@ -197,4 +197,4 @@ Deno.test({
     assert.equal(proxy.stats.total, 2);
     assert.equal(proxy.stats.cancelRequests, 0);
   },
-});
+);

@@ -5,9 +5,7 @@ import { connect, DatabaseError } from "../../src/database/mod.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { DebianServer, whyNoDebianServer } from "../support/database_debian_server.ts";
 import { fakeServer, untilNoSessions, watchUnhandled } from "../support/database_support.ts";
-
-const noDebian = await whyNoDebianServer();
-const skipReason = noDebian === undefined ? "" : ` (skipped: ${noDebian})`;
+import { testUnless } from "../support/requirement.ts";
 
 /** A port that nothing listens on. */
 function closedPort(): number {
@@ -203,11 +201,11 @@ Deno.test("every address of a name is tried", async () => {
   assert.equal(connection.closed, false);
 });
 
-Deno.test({
-  name: `target_session_attrs picks the server with the wanted role${skipReason}`,
-  ignore: noDebian !== undefined,
-  fn: pickServers,
-});
+testUnless(
+  whyNoDebianServer(),
+  "target_session_attrs picks the server with the wanted role",
+  pickServers,
+);
 
 async function pickServers(t: Deno.TestContext): Promise<void> {
   await using primary = await startPostgres();

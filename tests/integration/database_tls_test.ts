@@ -4,6 +4,7 @@ import { connect, type Connection, DatabaseError } from "../../src/database/mod.
 import { eventually } from "../support/condition.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { certificate, DebianServer, whyNoDebianServer } from "../support/database_debian_server.ts";
+import { testUnless } from "../support/requirement.ts";
 
 const PASSWORD = "tls-test-password";
 /** Roles by what pg_hba.conf allows them, and the one that logs in with its certificate. */
@@ -133,13 +134,10 @@ const EXPECTED: readonly (readonly [string, Attempt, string])[] = [
   ],
 ];
 
-const noDebian = await whyNoDebianServer();
-const skipReason = noDebian === undefined ? "" : ` (skipped: ${noDebian})`;
-
-Deno.test({
-  name: `sslmode means what it means in libpq${skipReason}`,
-  ignore: noDebian !== undefined,
-  fn: async (t) => {
+testUnless(
+  whyNoDebianServer(),
+  "sslmode means what it means in libpq",
+  async (t) => {
     await using server = await DebianServer.start(base, { hba: HBA, setup: SETUP });
     for (const [name, attempt, expected] of EXPECTED) {
       await t.step(name, async () => {
@@ -176,7 +174,7 @@ Deno.test({
       assert.equal((await running as DatabaseError).code, "CONNECTION_LOST");
     });
   },
-});
+);
 
 Deno.test("a server without TLS is used only by the modes that allow it", async (t) => {
   await using server = await startPostgres();

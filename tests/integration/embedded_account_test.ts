@@ -8,13 +8,12 @@ import { EmbeddedServer } from "../../dev/postgres/server.ts";
 import { sharedDirectory } from "../../dev/postgres/shared_directory.ts";
 import { TestDirectory } from "../support/postgres_directory.ts";
 import { SUPERUSER_PASSWORD } from "../support/postgres_template.ts";
+import { testUnless, whyNotRoot } from "../support/requirement.ts";
 
-const isRoot = Deno.uid() === 0;
-
-Deno.test({
-  name: "root gets a clear error for a directory that is closed to the server's account",
-  ignore: !isRoot,
-  fn: async () => {
+testUnless(
+  whyNotRoot(),
+  "root gets a clear error for a directory that is closed to the server's account",
+  async () => {
     await using directory = await TestDirectory.make();
     const closed = join(directory.path, "closed");
     await Deno.mkdir(closed, { mode: 0o700 });
@@ -24,12 +23,12 @@ Deno.test({
     });
     await assert.rejects(server.start(), /The account \w+ cannot enter .*closed\/postgres/);
   },
-});
+);
 
-Deno.test({
-  name: "root gets a copy of programs that are closed to the server's account",
-  ignore: !isRoot,
-  fn: async () => {
+testUnless(
+  whyNotRoot(),
+  "root gets a copy of programs that are closed to the server's account",
+  async () => {
     await using directory = await TestDirectory.make();
     const account = await serverAccount();
     const closed = join(directory.path, "closed");
@@ -53,12 +52,13 @@ Deno.test({
       await removeIfThere(shared);
     }
   },
-});
+);
 
-Deno.test({
-  name: "an ordinary user needs no other account",
-  ignore: !isRoot, // as an ordinary user every other test shows it
-  fn: async () => {
+// As an ordinary user every other test shows it.
+testUnless(
+  whyNotRoot(),
+  "an ordinary user needs no other account",
+  async () => {
     await using directory = await TestDirectory.make();
     await Deno.chmod(directory.path, 0o777);
     const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -91,4 +91,4 @@ Deno.test({
     }).output();
     assert.equal(new TextDecoder().decode(stdout), "65534\n", new TextDecoder().decode(stderr));
   },
-});
+);

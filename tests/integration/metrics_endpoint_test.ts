@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Health } from "../../gen/treasury/v1/health_pb.ts";
 import { eventually } from "../support/condition.ts";
 import { startPostgres } from "../support/postgres.ts";
+import { prometheusTest } from "../support/prometheus.ts";
 import { parseMetrics } from "../support/prometheus_text.ts";
 import { get, post, RawSocket } from "../support/raw_socket.ts";
 import { firstOf, RpcConnection, WIRES } from "../support/rpc_clients.ts";
@@ -206,15 +207,18 @@ Deno.test("/metrics refuses other methods than GET and HEAD", async () => {
   assert.match((await socket.readResponse()).body, /^treasury_build_info\{.*\} 1$/m);
 });
 
-const promtool = await findPromtool();
-
-Deno.test({
-  name: "promtool finds nothing but OpenTelemetry's name for the number of connections",
-  ignore: promtool === undefined,
-  fn: async () => {
+prometheusTest(
+  "promtool finds nothing but OpenTelemetry's name for the number of connections",
+  "promtool",
+  async (promtool) => {
     await using service = await startService({ env: NO_DATABASE });
     const { text } = await scrape(service.url);
-    const child = promtool!.spawn();
+    const child = new Deno.Command(promtool, {
+      args: ["check", "metrics"],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
     const writer = child.stdin.getWriter();
     await writer.write(new TextEncoder().encode(text));
     await writer.close();
@@ -224,20 +228,4 @@ Deno.test({
       'db_client_connection_count non-histogram and non-summary metrics should not have "_count" suffix',
     ]);
   },
-});
-
-async function findPromtool(): Promise<Deno.Command | undefined> {
-  try {
-    await new Deno.Command("promtool", { args: ["--version"], stdout: "null" }).output();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    console.log("promtool is not installed (Debian: prometheus), so its check is ignored");
-    return undefined;
-  }
-  return new Deno.Command("promtool", {
-    args: ["check", "metrics"],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  });
-}
+);

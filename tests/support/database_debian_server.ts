@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Account, runAs, serverAccount } from "../../dev/postgres/account.ts";
@@ -12,13 +13,9 @@ const PROGRAMS = "/usr/lib/postgresql/15/bin";
 const CERTIFICATES = fileURLToPath(new URL("./tls/", import.meta.url));
 
 /** Why tests with Debian's PostgreSQL cannot run here; undefined when they can. */
-export async function whyNoDebianServer(): Promise<string | undefined> {
-  try {
-    await Deno.stat(join(PROGRAMS, "postgres"));
-    return undefined;
-  } catch {
-    return `needs PostgreSQL 15 in ${PROGRAMS}, for instance of Debian's package postgresql-15`;
-  }
+export function whyNoDebianServer(): string | undefined {
+  if (existsSync(join(PROGRAMS, "postgres"))) return undefined;
+  return `needs PostgreSQL 15 in ${PROGRAMS}, as in Debian's package postgresql-15`;
 }
 
 /** Reads a file of tests/support/tls. */

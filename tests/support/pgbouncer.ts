@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runAs, serverAccount } from "../../dev/postgres/account.ts";
@@ -7,21 +6,18 @@ import type { DatabaseConfig } from "../../src/config/mod.ts";
 import { eventually } from "./condition.ts";
 import type { TestPostgres } from "./postgres.ts";
 import { TestDirectory } from "./postgres_directory.ts";
+import { findProgram, testUnless, whyNoProgram } from "./requirement.ts";
 
 /** What docs/scaling.md tells people to begin with. */
 const EXAMPLE = fileURLToPath(new URL("../../deploy/pgbouncer/pgbouncer.ini", import.meta.url));
-/** An ordinary user's PATH does not have Debian's. */
-const PROGRAMS = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
 
 /** The modes of PgBouncer that the service works with, which are words of DB_POOLER too. */
 export const POOL_MODES = ["session", "transaction"] as const;
 export type PoolMode = typeof POOL_MODES[number];
 
-/** Registers a test that needs PgBouncer; where there is none, it is ignored and its name says why. */
+/** Declares a test that needs PgBouncer; where there is none, it is ignored and says why. */
 export function pgBouncerTest(name: string, fn: (t: Deno.TestContext) => Promise<void>): void {
-  const isMissing = program() === undefined;
-  const reason = isMissing ? " (skipped: needs pgbouncer, for instance of Debian's package)" : "";
-  Deno.test({ name: `${name}${reason}`, ignore: isMissing, fn });
+  testUnless(whyNoProgram("pgbouncer", "pgbouncer"), name, fn);
 }
 
 /** Settings of {@linkcode startPgBouncer}. */
@@ -106,7 +102,7 @@ class Daemon implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    this.#process = new Deno.Command(program() ?? "pgbouncer", {
+    this.#process = new Deno.Command(findProgram("pgbouncer") ?? "pgbouncer", {
       args: ["--quiet", this.#file],
       stdout: "null",
       stderr: "null",
@@ -180,8 +176,4 @@ function withSettings(
     return missing.delete(name) ? `${name} = ${value}` : line;
   });
   return [...replaced, ...[...missing].map(([name, value]) => `${name} = ${value}`), ""];
-}
-
-function program(): string | undefined {
-  return PROGRAMS.find((path) => existsSync(path));
 }

@@ -1,28 +1,19 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { findFreePort } from "../../dev/postgres/free_port.ts";
 import { eventually } from "./condition.ts";
+import { findProgram, testUnless, whyNoProgram } from "./requirement.ts";
 import { ROOT } from "./service.ts";
 
 /** The folder that Prometheus is given. */
 export const RULES = join(ROOT, "deploy/prometheus");
 
-const FOLDERS = ["/usr/bin", "/usr/local/bin"];
-
-/** The path of `prometheus` or `promtool` on this machine, if it is there. */
-function find(program: "prometheus" | "promtool"): string | undefined {
-  return FOLDERS.map((folder) => join(folder, program)).find((path) => existsSync(path));
-}
-
-/** Registers a test that needs the program; where there is none, it is ignored and says why. */
+/** Declares a test that needs the program; where there is none, it is ignored and says why. */
 export function prometheusTest(
   name: string,
   program: "prometheus" | "promtool",
   run: (path: string) => Promise<void>,
 ): void {
-  const path = find(program);
-  const reason = path === undefined ? ` (ignored: needs ${program}, as in Debian's package)` : "";
-  Deno.test({ name: `${name}${reason}`, ignore: path === undefined, fn: () => run(path!) });
+  testUnless(whyNoProgram(program, "prometheus"), name, () => run(findProgram(program)!));
 }
 
 /** An alert that Prometheus has at the moment. */

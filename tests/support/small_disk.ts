@@ -1,12 +1,13 @@
 import { join } from "node:path";
 import { serverAccount } from "../../dev/postgres/account.ts";
+import { whyNotRoot } from "./requirement.ts";
 
 const BLOCK = new Uint8Array(64 * 1024);
 
 /** Why no small disk can be made here; undefined when one can. */
 export function whyNoSmallDisk(): string | undefined {
   if (Deno.build.os !== "linux") return "needs Linux, which has tmpfs";
-  return Deno.uid() === 0 ? undefined : "needs root, who may mount a tmpfs";
+  return whyNotRoot();
 }
 
 /** A real file system that is soon full, for tablespaces of an embedded server. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { basename, dirname } from "node:path";
+import { testUnless } from "../../../support/requirement.ts";
 import {
   DEPLOYABLE,
   KUBERNETES,
@@ -36,12 +37,13 @@ async function isPatch(file: string): Promise<boolean> {
 }
 
 const kustomize = await findKustomize();
+const noKustomize = kustomize ? undefined : "needs kustomize, alone or within kubectl";
 
 for (const directory of DEPLOYABLE) {
-  Deno.test({
-    name: `Kubernetes: the build of ${directory} holds to the schemas`,
-    ignore: kustomize === undefined,
-    async fn() {
+  testUnless(
+    noKustomize,
+    `Kubernetes: the build of ${directory} holds to the schemas`,
+    async () => {
       const manifests = readDocuments(await build(directory));
       assert.ok(manifests.length >= 7);
       for (const manifest of manifests) {
@@ -51,7 +53,7 @@ for (const directory of DEPLOYABLE) {
       assert.equal(kinds.includes("Job"), directory !== "base");
       assert.equal(kinds.includes("Pooler"), directory === "overlays/pgbouncer");
     },
-  });
+  );
 }
 
 Deno.test("Kubernetes: the schemas find wrong values and fields that do not exist", async () => {
