@@ -173,7 +173,7 @@ for (const noColor of [false, true]) {
       await using watching = new Watching(
         findProgram("script")!,
         ["--quiet", "--flush", "--return", "--command", command, "/dev/null"],
-        noColor ? { NO_COLOR: "1" } : {},
+        { NO_COLOR: noColor ? "1" : "" },
       );
       await watching.prints(`${ESCAPE}?1049h`);
       await watching.prints("● HEALTHY");

@@ -1,6 +1,7 @@
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { runAs, serverAccount } from "../../dev/postgres/account.ts";
+import { type Account, runAs, serverAccount } from "../../dev/postgres/account.ts";
 import { findFreePort } from "../../dev/postgres/free_port.ts";
 import type { DatabaseConfig } from "../../src/config/mod.ts";
 import { eventually } from "./condition.ts";
@@ -10,6 +11,9 @@ import { findProgram, testUnless, whyNoProgram } from "./requirement.ts";
 
 /** What docs/scaling.md tells people to begin with. */
 const EXAMPLE = fileURLToPath(new URL("../../deploy/pgbouncer/pgbouncer.ini", import.meta.url));
+
+/** As systemd's `RestartSec`. */
+const RESTART_MS = 100;
 
 /** The modes of PgBouncer that the service works with, which are words of DB_POOLER too. */
 export const POOL_MODES = ["session", "transaction"] as const;
@@ -90,41 +94,80 @@ export class TestPgBouncer implements AsyncDisposable {
   }
 }
 
-/** The process, which may come and go. */
+/**
+ * The process, which may come and go. When it ends by itself it is started again, as systemd does:
+ * PgBouncer 1.18 ends when a server dies while a cancel request is on its way to it (its issue 822).
+ */
 class Daemon implements AsyncDisposable {
   readonly port: number;
   readonly #file: string;
-  #process: Deno.ChildProcess | undefined;
+  #running: { readonly stop: AbortController; readonly ended: Promise<void> } | undefined;
 
   constructor(port: number, file: string) {
     this.port = port;
     this.#file = file;
   }
 
+  /** @throws {Error} With what it has printed, when it ends at once. */
   async start(): Promise<void> {
-    this.#process = new Deno.Command(findProgram("pgbouncer") ?? "pgbouncer", {
-      args: ["--quiet", this.#file],
-      stdout: "null",
-      stderr: "null",
-      // Like PostgreSQL, it refuses to run as root.
-      ...runAs(await serverAccount()),
-    }).spawn();
-    await eventually(async () => {
-      (await Deno.connect({ port: this.port })).close();
-      return true;
-    }, {
-      what: "PgBouncer accepts connections",
+    const account = await serverAccount();
+    const stop = new AbortController();
+    const first = this.#run(account, stop.signal);
+    const supervise = async () => {
+      await first;
+      while (!stop.signal.aborted) {
+        await delay(RESTART_MS);
+        if (!stop.signal.aborted) await this.#run(account, stop.signal);
+      }
+    };
+    this.#running = { stop, ended: supervise() };
+    // Another process can have taken the port, and would accept connections too.
+    const failed = first.then((output) => {
+      throw new Error(`PgBouncer has ended:\n${output}`);
     });
+    await Promise.race([failed, this.#accepts()]);
   }
 
   async stop(): Promise<void> {
-    this.#process?.kill("SIGKILL");
-    await this.#process?.status;
-    this.#process = undefined;
+    this.#running?.stop.abort();
+    await this.#running?.ended;
+    this.#running = undefined;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
+  }
+
+  /** Runs it until it ends, or is killed. @returns What it has printed. */
+  async #run(account: Account | undefined, signal: AbortSignal): Promise<string> {
+    const child = new Deno.Command(findProgram("pgbouncer") ?? "pgbouncer", {
+      args: [this.#file],
+      stdout: "null",
+      stderr: "piped",
+      // Like PostgreSQL, it refuses to run as root.
+      ...runAs(account),
+    }).spawn();
+    const kill = () => {
+      try {
+        child.kill("SIGKILL");
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error; // It has ended already.
+      }
+    };
+    signal.addEventListener("abort", kill);
+    try {
+      const [output] = await Promise.all([child.stderr.text(), child.status]);
+      return output;
+    } finally {
+      signal.removeEventListener("abort", kill);
+    }
+  }
+
+  async #accepts(): Promise<void> {
+    await eventually(async () => {
+      (await Deno.connect({ port: this.port })).close();
+      return true;
+    }, { what: "PgBouncer accepts connections" });
   }
 }
 
