@@ -4,12 +4,16 @@ import { Overdue } from "./overdue.ts";
 /** A resource that somebody has used for too long, perhaps without ever releasing it. */
 export interface Leak {
   readonly heldMs: number;
-  /** Where it was acquired: the frames of a stack trace. */
+  /** Where it was acquired: the frames of a stack trace, without this layer's. */
   readonly stack: string;
 }
 
 /** A place in the code; its stack is written out only when it is read. */
 type Trace = Error;
+
+/** Enough for the database layer's own frames and a good part of its caller's; V8's default is 10. */
+const STACK_TRACE_LIMIT = 50;
+const LAYER = new URL("../", import.meta.url).href;
 
 /** Settings of a {@linkcode LeakDetector}. */
 export interface LeakDetectorOptions {
@@ -31,7 +35,13 @@ export class LeakDetector<R> {
 
   /** Remembers who is calling, for a use that may begin later. */
   trace(): Trace {
-    return new Error("Acquired");
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = STACK_TRACE_LIMIT;
+    try {
+      return new Error("Acquired");
+    } finally {
+      Error.stackTraceLimit = stackTraceLimit;
+    }
   }
 
   begin(resource: R, trace: Trace): void {
@@ -51,8 +61,8 @@ export class LeakDetector<R> {
   }
 }
 
-/** The stack without its message and without the detector's own frame. */
+/** The stack without its message and without the frames of the database layer. */
 function framesOf(trace: Trace | undefined): string {
   const lines = trace?.stack?.split("\n") ?? [];
-  return lines.filter((line) => /^\s+at /.test(line)).slice(1).join("\n");
+  return lines.filter((line) => /^\s+at /.test(line) && !line.includes(LAYER)).join("\n");
 }
