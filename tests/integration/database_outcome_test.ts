@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Sql } from "../../src/database/mod.ts";
+import type { DatabaseError, Sql } from "../../src/database/mod.ts";
 import {
   type OperationOptions,
   runOperation,
@@ -78,12 +78,65 @@ Deno.test("a statement that was never sent is lost, and not unknown", async () =
     await assert.rejects(sql`select pg_terminate_backend(pg_backend_pid())`, {
       code: "COMMIT_UNKNOWN",
     });
-    return await sql`insert into entry values (1)`;
+    await assert.rejects(sql`insert into entry values (1)`, { code: "CONNECTION_LOST" });
   };
-  await assert.rejects(runOperation(lender, writeAfterTheEnd), { code: "CONNECTION_LOST" });
+  await runOperation(lender, writeAfterTheEnd);
   assert.equal(await count(server), 0);
   await server.stop();
   await assert.rejects(insert(lender, {}), { code: "CONNECTION_REFUSED" });
+});
+
+/** What can end an operation, and what it fails with when nothing was done before. */
+const ENDS: readonly (readonly [string, OperationOptions, (sql: Sql) => Promise<unknown>])[] = [
+  ["CONNECTION_LOST", {}, async (sql) => {
+    await sql`select pg_terminate_backend(pg_backend_pid())`.catch(() => {});
+    await sql`insert into entry values (2)`;
+  }],
+  ["STATEMENT_TIMEOUT", { timeoutMs: 1_000 }, (sql) => sql`select pg_sleep(600)`],
+  ["DEADLOCK", {}, (sql) => sql.unsafe("do $$ begin raise sqlstate '40P01'; end $$")],
+];
+for (const [code, options, end] of ENDS) {
+  Deno.test(`${code} after a statement that was done is COMMIT_UNKNOWN, unless it may be repeated`, async () => {
+    await using server = await createDatabase();
+    await using lender = poolLender(server.config());
+    await runOperation(lender, (sql) => sql.unsafe(CREATE));
+    const run = (options: OperationOptions, before?: (sql: Sql) => Promise<unknown>) =>
+      runOperation(lender, async (sql) => {
+        await before?.(sql);
+        await end(sql);
+      }, options);
+    const write = (sql: Sql) => sql`insert into entry values (1)`;
+    await assert.rejects(run(options, write), (error: DatabaseError) => {
+      assert.equal(error.code, "COMMIT_UNKNOWN");
+      assert.equal((error.cause as DatabaseError).code, code);
+      return true;
+    });
+    assert.equal(await count(server), 1, "it stays done");
+    await assert.rejects(run({ ...options, access: "read" }, write), { code });
+  });
+}
+
+Deno.test("only an idempotent statement that the server stops is repeated, once", async () => {
+  await using server = await createDatabase();
+  await using lender = poolLender(server.config({ options: "-c statement_timeout=200" }));
+  await runOperation(lender, (sql) => sql.unsafe(`${CREATE}; create sequence attempt`));
+  // Takes too long only for the first time.
+  const once = (options: OperationOptions) =>
+    runOperation(
+      lender,
+      (sql) => sql`select pg_sleep(600) where nextval('attempt') % 2 = 1`,
+      options,
+    );
+  await assert.rejects(once({}), { code: "STATEMENT_TIMEOUT", sqlState: "57014" });
+  await server.admin("alter sequence attempt restart");
+  await once({ idempotent: true });
+
+  const always = (options: OperationOptions) =>
+    runOperation(lender, (sql) => sql`select pg_sleep(600) from nextval('attempt')`, options);
+  await server.admin("alter sequence attempt restart");
+  await assert.rejects(always({ idempotent: true }), { code: "STATEMENT_TIMEOUT" });
+  const [row] = await server.admin<{ last: number }>("select last_value::int as last from attempt");
+  assert.equal(row!.last, 2);
 });
 
 Deno.test("a statement that had to be cut off is unknown, and one that was cancelled is not", async () => {

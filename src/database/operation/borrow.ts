@@ -3,7 +3,7 @@ import { abortable } from "../deadline.ts";
 import type { Sql } from "../connection/driver.ts";
 import { abortReason, DatabaseError } from "../errors.ts";
 import { Gate } from "./gate.ts";
-import { explainCommit } from "./outcome.ts";
+import { explainCommit, explainRest, isUnknown } from "./outcome.ts";
 import { settle } from "./settle.ts";
 
 /** Runs the statements of an operation. Their errors are {@linkcode DatabaseError}s. */
@@ -37,13 +37,16 @@ export async function borrow<T>(
   try {
     return await (signal === undefined ? running : abortable(running, signal));
   } catch (error) {
+    const explain = (error: unknown) =>
+      isUnrepeatable && gate.mayHaveDone ? explainRest(error) : error;
     if (signal?.aborted) {
-      const result = await interrupt(connection, gate, running, abortReason(signal));
+      const result = await interrupt(connection, gate, running, abortReason(signal))
+        .catch((error) => Promise.reject(explain(error)));
       // Success counts, also when it comes late, but what it did in a transaction is undone by now.
       if (!isTransaction) return result;
       throw abortReason(signal);
     }
-    const explained = connection.explain(error);
+    const explained = explain(connection.explain(error));
     gate.close(tooLate());
     await settle(connection, gate);
     throw explained;
@@ -73,10 +76,6 @@ async function interrupt<T>(
   if (end === undefined) throw isUnknown(gate.lastFailure) ? gate.lastFailure : reason;
   const error = connection.explain(end.reason);
   throw isCancelled(error) ? reason : error;
-}
-
-function isUnknown(error: unknown): boolean {
-  return error instanceof DatabaseError && error.code === "COMMIT_UNKNOWN";
 }
 
 function isCancelled(error: unknown): boolean {

@@ -1,6 +1,7 @@
 import type { Sql } from "../connection/driver.ts";
 import { intercept } from "../connection/intercept.ts";
 import { abortReason, type DatabaseError } from "../errors.ts";
+import { isUnknown } from "./outcome.ts";
 
 /** Settings of a {@linkcode Gate}. */
 export interface GateOptions {
@@ -26,6 +27,7 @@ export class Gate {
   #idle = Promise.withResolvers<void>();
   #failure: unknown;
   #lastFailure: unknown;
+  #mayHaveDone = false;
 
   constructor(sql: Sql, { explain = (error) => error, signal }: GateOptions = {}) {
     this.#signal = signal;
@@ -39,9 +41,11 @@ export class Gate {
         const explained = explain(error);
         this.#failure ??= explained;
         this.#lastFailure = explained;
+        if (isUnknown(explained)) this.#mayHaveDone = true;
         return explained;
       },
-      onEnded: () => {
+      onEnded: ({ failure }) => {
+        if (failure === undefined) this.#mayHaveDone = true;
         if (--this.#running > 0) return;
         this.#idle.resolve();
         this.#idle = Promise.withResolvers();
@@ -68,6 +72,11 @@ export class Gate {
   /** The error of the statement that failed last. */
   get lastFailure(): unknown {
     return this.#lastFailure;
+  }
+
+  /** Whether a statement has succeeded, or may have although its answer got lost. */
+  get mayHaveDone(): boolean {
+    return this.#mayHaveDone;
   }
 
   /** Resolves when no statement runs. Never rejects. */

@@ -12,16 +12,20 @@ export type { Work } from "./borrow.ts";
 /** Settings of a single operation. */
 export interface OperationOptions extends TimeLimitOptions {
   /**
-   * Whether it may be done twice, as any read may. Then it is repeated once, on
-   * another connection, when its connection is lost.
+   * Whether it may be done twice, as any read may. Then it is repeated once when its
+   * connection is lost, or the server stops it (`statement_timeout`), within its own limit.
    */
   readonly idempotent?: boolean | undefined;
   /** `read` may go to a read host while the primary is away; see {@linkcode Access}. */
   readonly access?: Access | undefined;
 }
 
-/** A connection was lost, and perhaps another one is not. */
-const LOST: ReadonlySet<DatabaseErrorCode> = new Set(["CONNECTION_LOST", "SERVER_SHUTTING_DOWN"]);
+/** A connection was lost, and perhaps another one is not; or the server took too long this time. */
+const REPEATED: ReadonlySet<DatabaseErrorCode> = new Set([
+  "CONNECTION_LOST",
+  "SERVER_SHUTTING_DOWN",
+  "STATEMENT_TIMEOUT",
+]);
 
 /**
  * Lends a connection to `work`. Its statements end with it: one that it has not
@@ -34,9 +38,10 @@ const LOST: ReadonlySet<DatabaseErrorCode> = new Set(["CONNECTION_LOST", "SERVER
  *
  * @throws {DatabaseError} `STATEMENT_TIMEOUT` (`ACQUIRE_TIMEOUT` while it waits
  * for a connection), `ABORTED`, what lending throws, or what a statement failed
- * with. `COMMIT_UNKNOWN` when a statement was sent and its answer got lost, unless
- * the options say that the operation only reads or may be done twice. Errors of
- * `work` itself are passed on.
+ * with. `COMMIT_UNKNOWN` when a statement was sent and its answer got lost, or an
+ * earlier one was done and a later one failed in a way that asks for a repetition,
+ * unless the options say that the operation only reads or may be done twice. Errors
+ * of `work` itself are passed on.
  */
 export async function runOperation<T>(
   lender: Lender,
@@ -76,7 +81,7 @@ export async function runStatement<Row extends object>(
   }, undefined);
 }
 
-/** Lends a connection within the limit; once more when it is lost and that does no harm. */
+/** Lends a connection within the limit; once more when that may help and does no harm. */
 async function lendTo<T>(
   { lend }: Lender,
   use: (connection: Connection) => Promise<T>,
@@ -85,8 +90,8 @@ async function lendTo<T>(
   try {
     return await limit.lend(lend, use);
   } catch (error) {
-    const isLost = error instanceof DatabaseError && LOST.has(error.code);
-    if (!isLost || !idempotent || limit.signal?.aborted) throw error;
+    const mayHelp = error instanceof DatabaseError && REPEATED.has(error.code);
+    if (!mayHelp || !idempotent || limit.signal?.aborted) throw error;
     return await limit.lend(lend, use);
   }
 }
