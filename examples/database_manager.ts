@@ -1,6 +1,9 @@
 /**
  * The database manager as a library: a transaction that is repeated when it conflicts with another,
- * and a read that survives an outage. `DATABASE_URL=postgresql://… deno run -A examples/database_manager.ts`
+ * and a read that is repeated once when its connection is lost, and that goes to a read host while
+ * the primary is away, if `DB_READ_HOSTS` names one.
+ *
+ * `DATABASE_URL=postgresql://… deno run -A examples/database_manager.ts`
  */
 import { loadConfig } from "../src/config/mod.ts";
 import { DatabaseManager } from "../src/database/mod.ts";
@@ -17,4 +20,5 @@ const balances = await database.transaction(async (tx) => {
 console.log(balances.map(({ id, cents }) => `${id}: ${cents}`));
 
 const read = database.query({ access: "read", idempotent: true, timeoutMs: 1_000 });
-console.log(await read<{ user: string }>`select current_user as user`);
+const [session] = await read<{ user: string }>`select current_user as user`;
+console.log(session);

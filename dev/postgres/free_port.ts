@@ -1,29 +1,78 @@
 import { randomInt } from "node:crypto";
+import dgram from "node:dgram";
+import { once } from "node:events";
 
 // Below the ephemeral range of Linux (32768-60999) and of macOS (49152-65535): a port in
 // there is sometimes taken by an outgoing connection at the moment the server wants it.
 const FIRST_PORT = 20_000;
 const LAST_PORT = 32_767;
 const ATTEMPTS = 100;
+const HOST = "127.0.0.1";
 
 /**
- * A port on 127.0.0.1 that nothing listens on at this moment. Another process can take it
- * before the caller does, so a caller must be ready to ask again.
+ * A port on 127.0.0.1 that no other claim gets, also while its own server is stopped and the port
+ * refuses connections. Programs that do not ask here can still take it.
+ *
+ * The claim is the UDP port of the same number, which nothing else uses: the system gives it to
+ * one process only, and takes it back however that process ends.
+ */
+export class PortClaim implements AsyncDisposable {
+  readonly port: number;
+  readonly #twin: dgram.Socket;
+
+  private constructor(port: number, twin: dgram.Socket) {
+    this.port = port;
+    this.#twin = twin;
+  }
+
+  /** Gives `undefined` when the port is claimed, or something listens on it. */
+  static async tryClaim(port: number): Promise<PortClaim | undefined> {
+    const twin = dgram.createSocket("udp4");
+    twin.bind(port, HOST);
+    try {
+      await once(twin, "listening");
+    } catch (error) {
+      if ((error as { code?: string }).code === "EADDRINUSE") return undefined;
+      throw error;
+    }
+    const claim = new PortClaim(port, twin);
+    if (isFree(port)) return claim;
+    await claim[Symbol.asyncDispose]();
+    return undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#twin, "close");
+    this.#twin.close();
+    await closed;
+  }
+}
+
+/**
+ * Claims a port on 127.0.0.1 that nothing listens on at this moment. A program that does not ask
+ * here can take it before the caller does, so a caller must be ready to ask again.
  *
  * @param preferred Taken when it is free.
  */
-export function findFreePort(preferred?: number): number {
-  if (preferred !== undefined && isFree(preferred)) return preferred;
+export async function claimPort(preferred?: number): Promise<PortClaim> {
+  const first = preferred === undefined ? undefined : await PortClaim.tryClaim(preferred);
+  if (first !== undefined) return first;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const port = randomInt(FIRST_PORT, LAST_PORT + 1);
-    if (isFree(port)) return port;
+    const claim = await PortClaim.tryClaim(randomInt(FIRST_PORT, LAST_PORT + 1));
+    if (claim !== undefined) return claim;
   }
   throw new Error(`No free port found between ${FIRST_PORT} and ${LAST_PORT}.`);
 }
 
+/** As {@linkcode claimPort}, for who never lets go of the port: nothing keeps it for the caller. */
+export async function findFreePort(): Promise<number> {
+  await using claim = await claimPort();
+  return claim.port;
+}
+
 function isFree(port: number): boolean {
   try {
-    Deno.listen({ hostname: "127.0.0.1", port }).close();
+    Deno.listen({ hostname: HOST, port }).close();
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.AddrInUse) return false;

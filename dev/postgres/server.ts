@@ -13,7 +13,7 @@ import {
   removeSharedMemory,
 } from "./cluster.ts";
 import { DirectoryLock } from "./directory_lock.ts";
-import { findFreePort } from "./free_port.ts";
+import { claimPort, type PortClaim } from "./free_port.ts";
 import { killServerProcesses, sendSignal, serverProcesses } from "./processes.ts";
 import { Postmaster } from "./postmaster.ts";
 
@@ -80,6 +80,8 @@ export class EmbeddedServer implements AsyncDisposable {
   readonly #directory: string;
   readonly #paths: ClusterPaths;
   #port: number | undefined;
+  /** Keeps the port while the server is stopped; a port of the options is the caller's affair. */
+  #claim: PortClaim | undefined;
   #running: { readonly pid: number; readonly exited: Promise<void> } | undefined;
 
   constructor(options: EmbeddedServerOptions) {
@@ -186,9 +188,11 @@ export class EmbeddedServer implements AsyncDisposable {
 
   /** Stops the server; kills it when it has not stopped after 10 s. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#running === undefined) return;
-    await this.resume();
-    await this.stop("fast", AbortSignal.timeout(DISPOSE_STOP_MS)).catch(() => this.kill());
+    if (this.#running !== undefined) {
+      await this.resume();
+      await this.stop("fast", AbortSignal.timeout(DISPOSE_STOP_MS)).catch(() => this.kill());
+    }
+    await this.#dropClaim();
   }
 
   async #prepareDirectory(account: Account | undefined): Promise<void> {
@@ -209,7 +213,7 @@ export class EmbeddedServer implements AsyncDisposable {
   ): Promise<Postmaster> {
     const last = Number(await readTextIfThere(this.#paths.port)) || undefined;
     for (let attempt = 1;; attempt++) {
-      const port = this.#port ?? findFreePort(attempt === 1 ? last : undefined);
+      const port = this.#port ?? await this.#claimPort(attempt === 1 ? last : undefined);
       signal?.throwIfAborted();
       const postmaster = new Postmaster({
         program: binaries.postgres,
@@ -233,6 +237,18 @@ export class EmbeddedServer implements AsyncDisposable {
         if (!retry || attempt === PORT_ATTEMPTS) throw error;
       }
     }
+  }
+
+  async #claimPort(preferred: number | undefined): Promise<number> {
+    await this.#dropClaim();
+    this.#claim = await claimPort(preferred);
+    return this.#claim.port;
+  }
+
+  async #dropClaim(): Promise<void> {
+    const claim = this.#claim;
+    this.#claim = undefined;
+    await claim?.[Symbol.asyncDispose]();
   }
 
   /** A postmaster that was killed leaves backends and shared memory behind. */

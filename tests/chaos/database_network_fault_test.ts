@@ -69,7 +69,7 @@ const faults: Omit<Fault, "network" | "end">[] = [
       for (const bytes of [1, 20, 100, 200, 400]) {
         const cut = proxy.cut(afterBytes("toClient", bytes));
         proxy.endAll("reset");
-        await cut.happened;
+        await cut.happened();
       }
     },
   },
@@ -101,7 +101,7 @@ const faults: Omit<Fault, "network" | "end">[] = [
     async begin({ proxy, load }: Scene) {
       for (let round = 0; round < 5; round++) {
         const unknown = load.transfers.more("unknown", 1);
-        await proxy.cut(onSql("commit", moment)).happened;
+        await proxy.cut(onSql("commit", moment)).happened();
         await unknown;
       }
     },

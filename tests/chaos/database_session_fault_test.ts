@@ -5,12 +5,16 @@ import { terminateSessions } from "../support/database_support.ts";
 import { DatabaseUnderLoad } from "./database/database_under_load.ts";
 import { type Scene, testFault } from "./database/fault.ts";
 
+/** A loop below that looks in vain fails, and does not look for ever. */
+const LIMIT = "set statement_timeout = '60s'";
+
 /**
  * Ends sessions that are in this state, one after the other, until so many have ended. The server
  * looks for them itself, because they are in it for less than a round trip.
  */
 async function terminate({ server }: Scene, state: string, count: number): Promise<void> {
   await server.admin(`
+    ${LIMIT};
     do $$ declare ended int := 0; target int; begin
       while ended < ${count} loop
         perform pg_stat_clear_snapshot();
@@ -35,6 +39,7 @@ testFault({
   async begin({ server }) {
     // The server lists sessions only when they have started; their locks are there before.
     await server.admin(`
+      ${LIMIT};
       do $$ declare ended int := 0; target int; begin
         while ended < 5 loop
           perform pg_stat_clear_snapshot();

@@ -5,7 +5,9 @@ import { Health } from "../../gen/treasury/v1/health_pb.ts";
 import { eventually } from "../support/condition.ts";
 import { getHealth, statusOf } from "../support/health_client.ts";
 import { startPostgres } from "../support/postgres.ts";
-import { databaseEnv, launchService, startService } from "../support/service.ts";
+import { get, GET_HEALTH, RawSocket } from "../support/raw_socket.ts";
+import { scrape } from "../support/scrape.ts";
+import { databaseEnv, launchService, type LogRecord, startService } from "../support/service.ts";
 
 Deno.test("without a database to use, the service says what to set and ends", async () => {
   await using service = await launchService();
@@ -49,6 +51,40 @@ Deno.test("SIGTERM ends streams, closes every connection and exits with 0", asyn
   const status = service.stop();
   await assert.rejects(ended, (error) => ConnectError.from(error).code === Code.Unavailable);
   assert.equal((await status).code, 0);
+  assert.equal(await postgres.sessions(), 0);
+});
+
+Deno.test("a stopping service is not ready, finishes what runs, and ends the database last", async () => {
+  await using postgres = await startPostgres();
+  const env = { ...databaseEnv(postgres), DB_PING_TIMEOUT: "600", LOG_LEVEL: "debug" };
+  await using service = await startService({ env });
+  await service.logged("database.connected");
+  await eventually(async () => await statusOf(`${service.url}/readyz`) === 200);
+  await postgres.freeze();
+  const port = Number(new URL(service.url).port);
+  await using client = await RawSocket.connect(port);
+  client.write(GET_HEALTH);
+  const calls = { method: "treasury.v1.Health/GetHealth", protocol: "connect" };
+  await eventually(async () => (await scrape(service.url)).value("rpc_server_active_calls", calls));
+
+  service.kill("SIGTERM");
+  await service.logged("service.stopping");
+  // Only a connection with a request in flight is still read from. What it asks now is judged,
+  // but not told: the answer before it says that it is the last one.
+  client.write(get("/readyz"));
+  const probed = ({ method, status }: LogRecord) => method === "/readyz" && status === 503;
+  await eventually(() => service.logs.some(probed), { what: "it is not ready any more" });
+  await assert.rejects(RawSocket.connect(port), { code: "ECONNREFUSED" });
+
+  await postgres.resume();
+  const answer = await client.readResponse();
+  assert.equal(answer.status, 200);
+  assert.equal(answer.header.get("connection"), "close");
+  assert.equal(JSON.parse(answer.body).message, "Service is shutting down");
+  assert.equal((await service.exited()).code, 0);
+  const steps = ["service.stopping", `/${calls.method}`, "service.stopped", "database.closed"];
+  const told = service.logs.map(({ event, method }) => String(method ?? event));
+  assert.deepEqual(told.filter((step) => steps.includes(step)), steps);
   assert.equal(await postgres.sessions(), 0);
 });
 

@@ -4,6 +4,7 @@ import { eventually } from "../support/condition.ts";
 import { FaultProxy } from "../support/fault_proxy.ts";
 import { startPostgres } from "../support/postgres.ts";
 import {
+  holdLock,
   startManager,
   untilNoSessions,
   untilRunning,
@@ -116,13 +117,19 @@ Deno.test("close lets work finish, and turns away who waits", async () => {
   await using test = startManager(server, { maxConnections: 1 });
   const { database } = test;
   await untilState(database, "connected");
-  const running = database.query<{ seven: number }>`select pg_sleep(0.3), 7 as seven`;
-  await untilRunning(server, "pg_sleep");
+  await using lock = await holdLock(server);
+  const running = database.query<{ seven: number }>`
+    select pg_advisory_xact_lock(1), 7 as seven
+  `;
+  await untilRunning(server, "pg_advisory_xact_lock");
   const waiting = assert.rejects(database.query`select 1`, { code: "POOL_CLOSED" });
   await eventually(() => database.poolStats().waiting === 1);
   const closed = database.close({ timeoutMs: 60_000 });
   assert.equal(database.state, "closing");
-  await Promise.all([waiting, closed]);
+  await waiting;
+  assert.equal(database.state, "closing", "work is still running");
+  await lock.release();
+  await closed;
   assert.equal((await running)[0]?.seven, 7);
   await assertClosed(database);
   await untilNoSessions(server);

@@ -4,6 +4,7 @@ import { DatabaseError } from "../../src/database/mod.ts";
 import { eventually } from "../support/condition.ts";
 import { createDatabase } from "../support/postgres.ts";
 import {
+  holdLock,
   startManager,
   untilNoSessions,
   untilRunning,
@@ -64,6 +65,16 @@ Deno.test("a ping tells how long it took, and whether the database takes writes"
   );
   await eventually(async () => (await test.database.ping()).accessMode === "READ_ONLY");
   await assert.rejects(test.database.query`create table x ()`, { code: "READ_ONLY" });
+});
+
+Deno.test("a ping that nobody wants any more costs no connection", async () => {
+  await using server = await createDatabase();
+  await using test = startManager(server);
+  const { database } = test;
+  await untilState(database, "connected");
+  const { idle } = database.poolStats();
+  await assert.rejects(database.ping({ signal: AbortSignal.abort() }), { code: "ABORTED" });
+  assert.equal(database.poolStats().idle, idle);
 });
 
 Deno.test("an aborted query ends at once, on the server too", async () => {
@@ -144,10 +155,12 @@ Deno.test("close waits for work, leaves no backend, and nothing starts after it"
   const states: string[] = [];
   test.database.onStateChange(({ state }) => states.push(state));
   await untilState(test.database, "connected");
-  const running = test.database.query`select pg_sleep(0.2), 7 as seven`;
-  await untilRunning(server, "pg_sleep");
+  await using lock = await holdLock(server);
+  const running = test.database.query`select pg_advisory_xact_lock(1)`;
+  await untilRunning(server, "pg_advisory_xact_lock");
   const closed = test.database.close();
   await assert.rejects(test.database.query`select 1`, { code: "POOL_CLOSED" });
+  await lock.release();
   await closed;
 
   assert.equal((await running).length, 1);

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { DatabaseError } from "../../src/database/mod.ts";
-import { connect } from "../../src/database/connection/connect.ts";
 import { runOperation } from "../../src/database/operation/operation.ts";
 import { runTransaction } from "../../src/database/operation/transaction.ts";
 import { eventually } from "../support/condition.ts";
@@ -16,6 +15,7 @@ import {
 import { startPostgres } from "../support/postgres.ts";
 import { poolLender, type TestLender } from "../support/database_lender.ts";
 import {
+  holdLock,
   terminateSessions,
   untilNoSessions,
   untilRunning,
@@ -80,7 +80,7 @@ for (const [moment, committed] of cuts) {
 
     const cut = proxy.cut(onSql("commit", moment));
     await assert.rejects(transfer(false), { code: "COMMIT_UNKNOWN" });
-    await cut.happened;
+    await cut.happened();
     assert.equal(attempts, 1);
     await untilNoSessions(server);
     assert.ok(committed.includes((await readLedger(server)).length));
@@ -88,7 +88,7 @@ for (const [moment, committed] of cuts) {
     // Nothing can have been committed, so nothing is unknown.
     const second = proxy.cut(onSql("commit", moment));
     await assert.rejects(transfer(true), { code: "CONNECTION_LOST" });
-    await second.happened;
+    await second.happened();
     assert.deepEqual(unhandled.reasons, []);
   });
 }
@@ -107,12 +107,11 @@ Deno.test("a commit is not cancelled by an abort, and its late answer counts", a
   `);
   await using lender = poolLender(server.config({ hosts: [proxy.address] }));
   const abort = new AbortController();
-  await using holder = await connect(server.config());
-  await holder.sql`select pg_advisory_lock(1)`;
+  await using lock = await holdLock(server);
   const transfer = runTransaction(lender, (tx) => writeTransfer(tx, "a"), { signal: abort.signal });
   await untilRunning(server, "commit");
   abort.abort();
-  await holder.sql`select pg_advisory_unlock(1)`;
+  await lock.release();
   await transfer;
   assert.equal((await readLedger(server)).length, 2);
   assert.equal(proxy.stats.cancelRequests, 0);
@@ -161,7 +160,7 @@ Deno.test("no transfer is lost or doubled under timeouts, kills and cuts at the 
   await using workload = new LedgerWorkload({ transfer: (id) => transferTo(lender, id) });
   for (let round = 0; round < 8; round++) {
     for (const moment of ["request", "forwarded", "answer"] as const) {
-      await proxy.cut(onSql("commit", moment), round % 2 === 0 ? "reset" : "close").happened;
+      await proxy.cut(onSql("commit", moment), round % 2 === 0 ? "reset" : "close").happened();
     }
     await workload.more("committed", 20);
     await terminateSessions(server);

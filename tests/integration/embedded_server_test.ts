@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import postgres from "postgres";
-import { findFreePort } from "../../dev/postgres/free_port.ts";
+import { findFreePort, PortClaim } from "../../dev/postgres/free_port.ts";
 import { serverProcesses } from "../../dev/postgres/processes.ts";
 import { EmbeddedServer } from "../../dev/postgres/server.ts";
 import { eventually } from "../support/condition.ts";
@@ -135,11 +135,24 @@ Deno.test("a start that fails says why, with the server's own words", async () =
 
 Deno.test("a given port that is taken is an error, not another port", async () => {
   await using directory = await TestDirectory.make();
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: findFreePort() });
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: await findFreePort() });
   const { port } = listener.addr as Deno.NetAddr;
   await using server = serverIn(directory, { port });
   await assert.rejects(server.start(), /Address already in use/);
   assert.deepEqual(await serverProcesses(server.name), []);
+});
+
+Deno.test("the port of a stopped server is kept until it is disposed", async () => {
+  let port: number;
+  {
+    await using server = await startEmbeddedPostgres();
+    port = server.superuser.port;
+    await server.stop();
+    await assert.rejects(Deno.connect({ port }), Deno.errors.ConnectionRefused);
+    assert.equal(await PortClaim.tryClaim(port), undefined);
+  }
+  await using claim = await PortClaim.tryClaim(port);
+  assert.equal(claim?.port, port);
 });
 
 Deno.test("a start can be aborted and leaves no process", async () => {

@@ -10,7 +10,7 @@ import {
   DependencyType,
   ServiceStatus,
 } from "../../gen/treasury/v1/health_pb.ts";
-import { findFreePort } from "../../dev/postgres/free_port.ts";
+import { claimPort } from "../../dev/postgres/free_port.ts";
 import type { GrpcDependencyConfig } from "../../src/config/config.ts";
 import { GrpcChecker } from "../../src/health/grpc_checker.ts";
 import { eventually } from "../support/condition.ts";
@@ -304,7 +304,8 @@ Deno.test("GrpcChecker: the signal ends a check", async () => {
 });
 
 Deno.test("GrpcChecker: survives a peer process that is killed twenty times", async () => {
-  const port = findFreePort();
+  await using claim = await claimPort();
+  const { port } = claim;
   await using checker = checkerOf(port);
   for (let round = 0; round < 20; round++) {
     const peer = new Deno.Command(Deno.execPath(), {

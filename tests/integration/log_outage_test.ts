@@ -36,6 +36,8 @@ Deno.test("an outage under load writes one line for each kind of failure, and co
     }));
   await untilState(manager.database, "connected");
   await postgres.stop();
+  // A statement on a connection whose end has not been seen yet would be no 503.
+  await untilState(manager.database, "disconnected");
 
   const CALLS = 600;
   const startedAt = performance.now();

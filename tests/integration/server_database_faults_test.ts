@@ -115,6 +115,8 @@ Deno.test("database faults: an outage is 503 until the server is back", async ()
   await createAccounts(manager.database);
 
   await postgres.stop();
+  // A write on a connection whose end has not been seen yet would be COMMIT_UNKNOWN.
+  await untilState(manager.database, "disconnected");
   const { status, code, retryDelay } = await openAccount(server, "rent");
   assert.deepEqual([status, code], [503, "unavailable"]);
   assert.match(retryDelay, /^[\d.]+s$/);

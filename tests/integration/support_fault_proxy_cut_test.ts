@@ -42,7 +42,7 @@ for (const [protocol, run] of Object.entries(protocols)) {
       await sql`insert into entry values ('cut')`;
       const cut = proxy.cut(onSql("COMMIT", moment));
       await assert.rejects(run(sql, "commit"), { code: LOST });
-      await cut.happened;
+      await cut.happened();
       await eventually(async () => await server.sessions() === 0);
       const expected = {
         request: [["first"]],
@@ -101,7 +101,7 @@ Deno.test("cuts after an exact number of bytes from the client, with a reset", a
   const cut = proxy.cut(afterBytes("toServer", 12));
   const sql = clientOf(server, proxy);
   await assert.rejects(sql`select 1`, { code: LOST });
-  await cut.happened;
+  await cut.happened();
   assert.equal(proxy.stats.bytesToServer, 12);
   assert.equal(proxy.stats.bytesToClient, 0);
   await sql`select 1`;

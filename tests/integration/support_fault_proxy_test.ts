@@ -163,7 +163,7 @@ Deno.test("silence to the server: it gets the statement after resume", async () 
 });
 
 Deno.test("in silence the server does not learn that the client has gone", async () => {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: findFreePort() });
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: await findFreePort() });
   await using proxy = await FaultProxy.start({ host: "127.0.0.1", port: listener.addr.port });
   for (const ending of ["close", "reset"] satisfies Ending[]) {
     const client = net.connect(proxy.port, proxy.host);

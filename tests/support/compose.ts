@@ -6,17 +6,19 @@ import { ROOT } from "./service.ts";
 export class ComposeProject implements AsyncDisposable {
   readonly name = `treasury-test-${Deno.pid}`;
   readonly image = this.name;
-  readonly port = findFreePort();
+  readonly port: number;
   readonly #program: readonly [string, ...string[]];
 
-  private constructor(program: readonly [string, ...string[]]) {
+  private constructor(program: readonly [string, ...string[]], port: number) {
     this.#program = program;
+    this.port = port;
   }
 
   /** @throws {Error} When the machine has neither `docker compose` nor `docker-compose`. */
   static async open(): Promise<ComposeProject> {
     const plugin = await docker("compose", "version").then(() => true, () => false);
-    return new ComposeProject(plugin ? ["docker", "compose"] : ["docker-compose"]);
+    const program = plugin ? ["docker", "compose"] as const : ["docker-compose"] as const;
+    return new ComposeProject(program, await findFreePort());
   }
 
   get url(): string {

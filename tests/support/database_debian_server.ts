@@ -59,7 +59,7 @@ export class DebianServer implements AsyncDisposable {
     }
     if (standby) await Deno.writeTextFile(join(data, "standby.signal"), "");
 
-    const port = findFreePort();
+    const port = await findFreePort();
     const settings = {
       // The certificate is not valid for the second one.
       listen_addresses: "127.0.0.1,127.0.0.2",

@@ -1,3 +1,4 @@
+import postgres from "postgres";
 import { DatabaseManager, type DatabaseManagerOptions } from "../../src/database/mod.ts";
 import type { DatabaseConfig } from "../../src/config/mod.ts";
 import { eventually } from "./condition.ts";
@@ -59,6 +60,24 @@ export async function untilRunning(server: TestDatabase, text: string): Promise<
     );
     return rows.length > 0;
   }, { what: `${text} runs` });
+}
+
+/**
+ * Holds the advisory lock 1, so that `select pg_advisory_xact_lock(1)` runs until the test calls
+ * `release`.
+ */
+export async function holdLock(
+  server: TestDatabase,
+): Promise<AsyncDisposable & { readonly release: () => Promise<void> }> {
+  const sql = postgres({ ...server.superuser, max: 1, fetch_types: false });
+  const release = () => sql.end({ timeout: 5 });
+  try {
+    await sql`select pg_advisory_lock(1)`;
+  } catch (error) {
+    await release();
+    throw error;
+  }
+  return { release, [Symbol.asyncDispose]: release };
 }
 
 /** Waits until the server has no session of the service's user. */

@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { findFreePort } from "../../dev/postgres/free_port.ts";
+import { claimPort, type PortClaim } from "../../dev/postgres/free_port.ts";
 import { eventually } from "./condition.ts";
 import { TestDirectory } from "./postgres_directory.ts";
 
@@ -37,17 +37,21 @@ export interface ServiceAnswer {
 /** A small project to run under `dev/main.ts`. */
 export class DevProject implements AsyncDisposable {
   readonly root: string;
-  readonly port = findFreePort();
+  readonly port: number;
   readonly #directory: TestDirectory;
+  /** Keeps the port while the service is started again. */
+  readonly #claim: PortClaim;
 
-  private constructor(directory: TestDirectory) {
+  private constructor(directory: TestDirectory, claim: PortClaim) {
     this.#directory = directory;
     this.root = directory.path;
+    this.#claim = claim;
+    this.port = claim.port;
   }
 
   static async make(): Promise<DevProject> {
     const directory = await TestDirectory.make();
-    const project = new DevProject(directory);
+    const project = new DevProject(directory, await claimPort());
     // The last argument is for the check that no process is left behind.
     const start = `deno run --allow-net --allow-env src/main.ts ${directory.serverName}`;
     await project.write("deno.json", JSON.stringify({ tasks: { start } }));
@@ -86,6 +90,7 @@ export class DevProject implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#claim[Symbol.asyncDispose]();
     await this.#directory[Symbol.asyncDispose]();
   }
 }

@@ -1,7 +1,6 @@
-import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import net from "node:net";
-import { findFreePort } from "../../dev/postgres/free_port.ts";
+import { claimPort, type PortClaim } from "../../dev/postgres/free_port.ts";
 import { eventually } from "./condition.ts";
 import type { CutRule, Ending, Passage } from "./fault_proxy_cut.ts";
 import {
@@ -44,14 +43,14 @@ export interface ProxyStats {
 
 /** A cut that has been ordered; disposing it takes the order back. */
 export interface Cut extends Disposable {
-  /** Resolves when a connection has been cut; stays pending when none ever is. */
-  readonly happened: Promise<void>;
+  /**
+   * Resolves when a connection has been cut.
+   *
+   * @throws {Error} When none is within half a minute.
+   */
+  happened(): Promise<void>;
 }
 
-// Apart from the ports that test servers take, so that none of them takes this one while the
-// proxy refuses, and below the ephemeral ports.
-const FIRST_PORT = 10_000;
-const LAST_PORT = 19_999;
 const PORT_ATTEMPTS = 10;
 
 /**
@@ -67,12 +66,14 @@ const PORT_ATTEMPTS = 10;
  * const database = new DatabaseManager(server.config({ hosts: [proxy.address] }));
  * const cut = proxy.cut(onSql("commit", "answer"));
  * await assert.rejects(transfer()); // it is committed, and its caller cannot know
- * await cut.happened;
+ * await cut.happened();
  * ```
  */
 export class FaultProxy implements AsyncDisposable {
   readonly host = "127.0.0.1";
   readonly port: number;
+  /** Keeps the port while the proxy refuses. */
+  readonly #claim: PortClaim;
   readonly #target: { readonly host: string; readonly port: number };
   readonly #links = new Set<Link>();
   /** Client sockets, also of connections that are not linked to the server. */
@@ -83,18 +84,24 @@ export class FaultProxy implements AsyncDisposable {
   #shape: TrafficShape = {};
   #listener: net.Server;
 
-  private constructor(target: { host: string; port: number }, port: number, listener: net.Server) {
+  private constructor(
+    target: { host: string; port: number },
+    claim: PortClaim,
+    listener: net.Server,
+  ) {
     this.#target = target;
-    this.port = port;
+    this.#claim = claim;
+    this.port = claim.port;
     this.#listener = this.#serve(listener);
   }
 
   static async start(target: { host: string; port: number }): Promise<FaultProxy> {
     for (let attempt = 1;; attempt++) {
-      const port = findFreePort(randomInt(FIRST_PORT, LAST_PORT + 1));
+      const claim = await claimPort();
       try {
-        return new FaultProxy(target, port, await listen(port));
+        return new FaultProxy(target, claim, await listen(claim.port));
       } catch (error) {
+        await claim[Symbol.asyncDispose]();
         // Another process can take the port between the look and our own bind.
         if ((error as { code?: string }).code !== "EADDRINUSE" || attempt === PORT_ATTEMPTS) {
           throw error;
@@ -172,9 +179,10 @@ export class FaultProxy implements AsyncDisposable {
    * ```
    */
   cut(rule: CutRule, ending: Ending = "reset"): Cut {
-    const { promise: happened, resolve } = Promise.withResolvers<void>();
-    const cut = { rule, ending, onCut: resolve };
+    let isCut = false;
+    const cut = { rule, ending, onCut: () => void (isCut = true) };
     this.#cuts.add(cut);
+    const happened = async () => void await eventually(() => isCut, { what: "a cut happens" });
     return { happened, [Symbol.dispose]: () => void this.#cuts.delete(cut) };
   }
 
@@ -186,6 +194,7 @@ export class FaultProxy implements AsyncDisposable {
     ];
     this.endAll("close");
     await Promise.all(closed);
+    await this.#claim[Symbol.asyncDispose]();
   }
 
   async #stopListening(): Promise<void> {

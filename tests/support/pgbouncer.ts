@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Account, runAs, serverAccount } from "../../dev/postgres/account.ts";
-import { findFreePort } from "../../dev/postgres/free_port.ts";
+import { claimPort } from "../../dev/postgres/free_port.ts";
 import type { DatabaseConfig } from "../../src/config/mod.ts";
 import { eventually } from "./condition.ts";
 import type { TestPostgres } from "./postgres.ts";
@@ -47,7 +47,7 @@ export async function startPgBouncer(
 ): Promise<TestPgBouncer> {
   await using cleanup = new AsyncDisposableStack();
   const directory = cleanup.use(await TestDirectory.make());
-  const port = findFreePort();
+  const { port } = cleanup.use(await claimPort());
   const file = await writeConfiguration(directory.path, server, { mode, port, ...options });
   const daemon = cleanup.use(new Daemon(port, file));
   await daemon.start();

@@ -2,7 +2,7 @@ import { createInterface } from "node:readline";
 import { PostgreSqlContainer, type StartedPostgreSqlContainer } from "@testcontainers/postgresql";
 import postgres from "postgres";
 import { type ContainerRuntimeClient, getContainerRuntimeClient, Wait } from "testcontainers";
-import { findFreePort } from "../../dev/postgres/free_port.ts";
+import { claimPort } from "../../dev/postgres/free_port.ts";
 
 import type { ConnectionInfo, StopMode } from "../../dev/postgres/server.ts";
 import { eventually } from "./condition.ts";
@@ -34,15 +34,14 @@ export async function startContainer(
   await ensureTemplate(client);
   const flags = Object.entries({ ...TEST_SETTINGS, ...settings })
     .flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-  const container = await onFreePort((port) =>
+  const container = await onFreePort(cleanup, (port) =>
     describeContainer(TEMPLATE_IMAGE)
       // With a port that the engine chooses, a restart would change it.
       .withExposedPorts({ container: PORT, host: port })
       .withCommand(["postgres", ...flags])
       .withLogConsumer((log) => void createInterface({ input: log }).on("line", onLog))
       .withWaitStrategy(Wait.forLogMessage("ready to accept connections"))
-      .start()
-  );
+      .start());
   const server = cleanup.use(new ContainerServer(container, client));
   await server.accepts();
   return server;
@@ -149,10 +148,14 @@ function describeContainer(image: string): PostgreSqlContainer {
 }
 
 /** Another process can take a port between the look and the engine's own bind. */
-async function onFreePort<T>(start: (port: number) => Promise<T>): Promise<T> {
+async function onFreePort<T>(
+  cleanup: AsyncDisposableStack,
+  start: (port: number) => Promise<T>,
+): Promise<T> {
   for (let attempt = 1;; attempt++) {
+    const claim = cleanup.use(await claimPort());
     try {
-      return await start(findFreePort());
+      return await start(claim.port);
     } catch (error) {
       if (
         attempt === PORT_ATTEMPTS ||

@@ -23,7 +23,7 @@ import {
   writeTransfer,
 } from "../../support/ledger.ts";
 import type { TestPostgres } from "../../support/postgres.ts";
-import { isAtRest, PoolWatch } from "./pool_watch.ts";
+import { countAtRest, PoolWatch } from "./pool_watch.ts";
 import { ReadLoad } from "./read_load.ts";
 
 /** Short, so that an outage is noticed and over soon; not so short that a busy machine is one. */
@@ -63,14 +63,14 @@ export class DatabaseUnderLoad implements AsyncDisposable {
   readonly transfers: LedgerWorkload;
   readonly reads: ReadLoad;
   readonly #checker: PostgreSQLChecker;
-  readonly #pool: PoolWatch;
+  readonly #pools: PoolWatch;
   readonly #unhandled = watchUnhandled();
   readonly #manager: TestManager;
 
   private constructor(manager: TestManager, timeoutMs: number) {
     this.#manager = manager;
     this.database = manager.database;
-    this.#pool = new PoolWatch(this.database);
+    this.#pools = new PoolWatch(this.database);
     this.#checker = new PostgreSQLChecker({ database: this.database });
     this.transfers = new LedgerWorkload({
       workers: WORKERS,
@@ -120,44 +120,43 @@ export class DatabaseUnderLoad implements AsyncDisposable {
   async untilRecovered(): Promise<void> {
     await untilState(this.database, "connected");
     await this.transfers.more("committed", 2 * WORKERS);
+    await this.reads.more(2 * READERS);
     await this.untilHealth(ServiceStatus.HEALTHY);
     assert.equal(this.database.accessMode, "READ_WRITE");
   }
 
   /**
-   * Ends the load and the manager. `server` is where the ledger is: after a failover, the new one.
+   * Ends the load and the manager. `server` is where the ledger is, and the only one that is left:
+   * after a failover, the new one.
    *
-   * @throws When a call has not been settled or has thrown a bug, a rejection was not handled, the
-   * pool's numbers were wrong at any time or differ from the server's, a session is left, or the
-   * ledger is wrong.
+   * @throws When a call has not been settled or has thrown a bug, a rejection was not handled, a
+   * pool's numbers were wrong at any time, those of all pools differ from the server's, a session
+   * is left, or the ledger is wrong.
    */
   async finish(server: TestPostgres): Promise<void> {
     const outcomes = await settled(this.transfers.stop(), "every transfer has been settled");
     await settled(this.reads.stop(), "every read has been settled");
-    const { readHosts, pooler } = this.database.config;
-    // A pool for read hosts has sessions of its own and shows no numbers; a pooler keeps sessions.
-    const hasOnePool = readHosts.length === 0 && pooler === "none";
+    // A pooler keeps sessions that nobody uses.
+    const hasPooler = this.database.config.pooler !== "none";
     await eventually(async () => {
-      const stats = this.database.poolStats();
-      assert.ok(isAtRest(stats), JSON.stringify(stats));
-      if (hasOnePool) assert.equal(await server.sessions(), stats.open);
+      const open = countAtRest(this.database);
+      if (!hasPooler) assert.equal(await server.sessions(), open);
       return true;
-    }, { what: "the server has as many sessions as the pool" });
+    }, { what: "the server has as many sessions as the pools" });
     await this.database.close();
-    this.#pool.look();
-    assert.equal(this.database.poolStats().open, 0);
-    assert.ok(isAtRest(this.database.poolStats()), JSON.stringify(this.database.poolStats()));
-    if (pooler === "none") await untilNoSessions(server);
+    this.#pools.look();
+    assert.equal(countAtRest(this.database), 0);
+    if (!hasPooler) await untilNoSessions(server);
     await assertLedger(server, outcomes);
-    assert.deepEqual(this.#pool.violations.slice(0, 3), [], "numbers that cannot be");
+    assert.deepEqual(this.#pools.violations.slice(0, 3), [], "numbers that cannot be");
     assert.deepEqual(this.#unhandled.reasons, []);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#manager[Symbol.asyncDispose]();
     await this.transfers[Symbol.asyncDispose]();
-    await this.reads.stop();
-    this.#pool[Symbol.dispose]();
+    await this.reads[Symbol.asyncDispose]();
+    this.#pools[Symbol.dispose]();
     this.#unhandled[Symbol.dispose]();
   }
 }

@@ -1,10 +1,16 @@
-import type { DatabaseManager, PoolStats } from "../../../src/database/mod.ts";
+import assert from "node:assert/strict";
+import type { DatabaseManager, PoolName, PoolStats } from "../../../src/database/mod.ts";
 
 const INTERVAL_MS = 2;
 
-/** Looks at a pool's numbers again and again, and keeps those that cannot be. */
+/** The numbers of one of the pools. */
+interface LaneStats extends PoolStats {
+  readonly lane: PoolName;
+}
+
+/** Looks at the numbers of every pool again and again, and keeps those that cannot be. */
 export class PoolWatch implements Disposable {
-  readonly violations: PoolStats[] = [];
+  readonly violations: LaneStats[] = [];
   readonly #database: DatabaseManager;
   readonly #timer: ReturnType<typeof setInterval>;
 
@@ -14,8 +20,7 @@ export class PoolWatch implements Disposable {
   }
 
   look(): void {
-    const stats = this.#database.poolStats();
-    if (!isPossible(stats)) this.violations.push(stats);
+    this.violations.push(...statsOf(this.#database).filter((stats) => !isPossible(stats)));
   }
 
   [Symbol.dispose](): void {
@@ -29,8 +34,21 @@ function isPossible(stats: PoolStats): boolean {
     [open, inUse, idle, connecting, closing, waiting].every((count) => count >= 0);
 }
 
-/** Whether nothing happens in the pool, and every connection that it has opened is accounted for. */
-export function isAtRest(stats: PoolStats): boolean {
+/**
+ * Counts the connections of all pools, which must be at rest: nothing happens in them, and every
+ * connection that they have opened is accounted for.
+ */
+export function countAtRest(database: DatabaseManager): number {
+  const pools = statsOf(database);
+  for (const stats of pools) assert.ok(isAtRest(stats), JSON.stringify(stats));
+  return pools.reduce((sum, { open }) => sum + open, 0);
+}
+
+function statsOf({ lanes }: DatabaseManager): LaneStats[] {
+  return Array.from(lanes, ([lane, view]) => ({ lane, ...view.stats() }));
+}
+
+function isAtRest(stats: PoolStats): boolean {
   const { open, idle, closing, waiting, openedCount, closedCount } = stats;
   const closed = Object.values(closedCount).reduce((sum, count) => sum + count, 0);
   return open === idle && closing === 0 && waiting === 0 && openedCount === idle + closed;

@@ -17,7 +17,7 @@ export interface ReadLoadOptions {
  * Readers that ask the database to repeat a number that is theirs alone, one after the other, so
  * that an answer that reaches the wrong caller is found. Some reads are aborted on their way.
  */
-export class ReadLoad {
+export class ReadLoad implements AsyncDisposable {
   readonly #database: DatabaseManager;
   readonly #timeoutMs: number;
   readonly #done: Promise<PromiseSettledResult<void>[]>;
@@ -47,6 +47,11 @@ export class ReadLoad {
     for (const result of await this.#done) {
       if (result.status === "rejected") throw result.reason;
     }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    await this.#done;
   }
 
   async #read(): Promise<void> {

@@ -35,12 +35,24 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   steps(1, fc.record({ do: fc.constantFrom("reset", "rejectWaiters", "warmUp") })),
 );
 
+const close: fc.Arbitrary<Step> = fc.record({
+  do: fc.constant("close"),
+  patienceMs: fc.constantFrom(Infinity, 50, 0),
+});
+
+/** A pool is used, closed, and used all the same; sometimes closed again. */
+const life: fc.Arbitrary<readonly Step[]> = fc.tuple(
+  fc.array(step, { maxLength: 150, size: "max" }),
+  close,
+  fc.array(fc.oneof(steps(9, step), steps(1, close)), { maxLength: 30, size: "max" }),
+).map(([before, close, after]) => [...before, close, ...after]);
+
 Deno.test("whatever happens in whatever order, the pool keeps its promises", async () => {
   const tally: Tally = new Map();
   await fc.assert(
     fc.asyncProperty(
       limits,
-      fc.array(step, { maxLength: 150, size: "max" }),
+      life,
       async (limits, steps) => {
         const users = new Users(limits, tally);
         for (const step of steps) await users.step(step);
@@ -68,6 +80,7 @@ Deno.test("whatever happens in whatever order, the pool keeps its promises", asy
       "maxIdle",
       "reset",
       "shutdown",
+      "takenAway",
     ]
   ) assert.ok((tally.get(event) ?? 0) > 0, `${event} never happened`);
 });

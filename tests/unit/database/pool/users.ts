@@ -11,7 +11,8 @@ export type Step =
   | { readonly do: "abort" | "break" | "die" | "release"; readonly index: number }
   | { readonly do: "openSucceeds" | "openFails"; readonly index: number }
   | { readonly do: "checkSucceeds" | "checkFails"; readonly index: number }
-  | { readonly do: "pass"; readonly ms: number };
+  | { readonly do: "pass"; readonly ms: number }
+  | { readonly do: "close"; readonly patienceMs: number };
 
 /** The limits that a run is made with. */
 export type Limits =
@@ -46,7 +47,12 @@ export class Users {
   readonly #controllers: AbortController[] = [];
   /** Tickets in the order in which their callers were served or got an opening's error. */
   readonly #turns: number[] = [];
+  readonly #violations: unknown[] = [];
   #checks: Check[] = [];
+  #closes = 0;
+  #closed = 0;
+  /** When the least patient close destroys what is in use, on the clock of the pool. */
+  #patientUntil = Infinity;
   #leaks = 0;
   #tickets = 0;
   #waiting = 0;
@@ -74,18 +80,17 @@ export class Users {
   async step(step: Step): Promise<void> {
     this.#do(step);
     await settle();
+    if (this.#violations.length > 0) throw this.#violations[0];
     this.#checkInvariants();
+    if (this.#isClosing) this.#checkClosing();
   }
 
-  /** Gives everything back, and closes the pool: everybody must be done then. */
+  /** Gives everything back to the pool, which must have been closed: everybody must be done then. */
   async finish(): Promise<void> {
     const { pool, factory, clock } = this.#test;
-    const closed = pool.close();
-    await settle();
-    this.#checkInvariants();
-    for (const resource of this.#held.splice(0)) pool.release(resource);
-    this.#finishCloses();
-    await closed;
+    while (this.#held.length > 0) await this.step({ do: "release", index: 0 });
+    await this.step({ do: "finishCloses" });
+    assert.equal(this.#closed, this.#closes, "a close waits forever");
     assert.equal(this.#waiting, 0, "someone waits forever");
     assert.deepEqual(factory.living, [], "a resource leaked");
     assert.equal(clock.pending, 0, "a timer leaked");
@@ -133,11 +138,27 @@ export class Users {
         return pool.rejectWaiters(() => new DatabaseError("CONNECTION_LOST"));
       case "warmUp":
         return pool.warmUp();
+      case "close":
+        return this.#close(step.patienceMs);
     }
+  }
+
+  get #isClosing(): boolean {
+    return this.#closes > 0;
+  }
+
+  #close(timeoutMs: number): void {
+    const { pool, clock } = this.#test;
+    this.#closes++;
+    this.#patientUntil = Math.min(this.#patientUntil, clock.now() + timeoutMs);
+    pool.close({ timeoutMs }).then(() => this.#closed++).catch(this.#violated);
+    // No patience at all is over now.
+    clock.advance(0);
   }
 
   #acquire(timeoutMs: number): void {
     const ticket = ++this.#tickets;
+    const isLate = this.#isClosing;
     const controller = new AbortController();
     this.#controllers.push(controller);
     this.#waiting++;
@@ -149,11 +170,16 @@ export class Users {
       ({ code }: DatabaseError) => {
         this.#count(code, 1);
         if (code === "CONNECTION_REFUSED") this.#turns.push(ticket);
+        if (isLate) assert.equal(code, "POOL_CLOSED");
       },
-    ).finally(() => this.#waiting--);
+    ).finally(() => this.#waiting--).catch(this.#violated);
   }
 
+  /** Kept for the end of the step: a rejection that nobody handles would end the whole run. */
+  readonly #violated = (violation: unknown): void => void this.#violations.push(violation);
+
   #took(resource: FakeResource): void {
+    assert.ok(!this.#isClosing, "a closed pool lends");
     assert.equal(resource.ending, undefined, "a closed resource was handed out");
     assert.ok(!resource.closed && !this.#condemned.has(resource), "a bad one was handed out");
     assert.ok(!this.#held.includes(resource), "one resource has two users");
@@ -165,6 +191,7 @@ export class Users {
     if (resource === undefined) return;
     this.#held.splice(this.#held.indexOf(resource), 1);
     if (broken) this.#condemned.add(resource);
+    if (wasTaken(resource)) this.#count("takenAway", 1);
     this.#test.pool.release(resource, { broken });
   }
 
@@ -204,7 +231,8 @@ export class Users {
     assert.equal(stats.connecting, factory.pending, "an opening is not counted");
     assert.equal(stats.openedCount - total(stats.closedCount), stats.inUse + stats.idle, text);
 
-    const checking = stats.inUse - this.#held.length;
+    const lent = this.#held.filter((resource) => !wasTaken(resource));
+    const checking = stats.inUse - lent.length;
     assert.ok(checking >= 0 && checking <= this.#checks.length, text);
     assert.equal(stats.waiting, this.#waiting, "a waiter was forgotten");
     const preparing = stats.connecting + checking;
@@ -219,9 +247,26 @@ export class Users {
     assert.deepEqual(this.#turns, this.#turns.toSorted((a, b) => a - b), "out of order");
   }
 
+  #checkClosing(): void {
+    const { pool, clock } = this.#test;
+    const stats = pool.stats();
+    const text = JSON.stringify(stats);
+    const isPatient = clock.now() < this.#patientUntil;
+    assert.equal(stats.idle + stats.connecting + stats.waiting, 0, text);
+    if (isPatient) assert.ok(!this.#held.some(wasTaken), "taken away too early");
+    else assert.equal(stats.open, 0, `not taken away: ${text}`);
+    const isOver = !isPatient || stats.open + stats.closing === 0;
+    assert.equal(this.#closed, isOver ? this.#closes : 0, `closed ${isOver}: ${text}`);
+  }
+
   #count(what: string, times: number): void {
     this.#tally.set(what, (this.#tally.get(what) ?? 0) + times);
   }
+}
+
+/** Whether a close has lost its patience with the resource's user. */
+function wasTaken({ ending }: FakeResource): boolean {
+  return ending === "destroy";
 }
 
 function pick<T>(items: readonly T[], index: number): T | undefined {

@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { startPostgres } from "../support/postgres.ts";
+import { ROOT } from "../support/service.ts";
+
+/** Lines that each example prints, in this order, between its log. */
+const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  "database_manager.ts": ['[ "a: 60", "b: 40" ]', '{ user: "treasury_user" }'],
+};
+
+const EXAMPLES_DIRECTORY = join(ROOT, "examples");
+
+Deno.test("every example is run here", async () => {
+  const files = await Array.fromAsync(Deno.readDir(EXAMPLES_DIRECTORY), ({ name }) => name);
+  assert.deepEqual(files.toSorted(), Object.keys(EXAMPLES).toSorted());
+});
+
+for (const [name, lines] of Object.entries(EXAMPLES)) {
+  Deno.test(`the example ${name} does what it says on a real PostgreSQL`, async () => {
+    await using postgres = await startPostgres();
+    const { user, password, host, port, database } = postgres.database;
+    const { PATH = "", HOME = "" } = Deno.env.toObject();
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", join(EXAMPLES_DIRECTORY, name)],
+      clearEnv: true,
+      env: {
+        PATH,
+        HOME,
+        NO_COLOR: "1",
+        DATABASE_URL: `postgresql://${user}:${password}@${host}:${port}/${database}`,
+      },
+    }).output();
+    const decoder = new TextDecoder();
+    const output = decoder.decode(stdout);
+    assert.equal(decoder.decode(stderr), "");
+    assert.equal(code, 0, output);
+    assert.deepEqual(output.split("\n").filter((line) => lines.includes(line)), lines, output);
+    assert.match(output, /database\.connected/);
+    assert.match(output, /database\.closed/);
+    assert.equal(await postgres.sessions(), 0);
+  });
+}
