@@ -4,7 +4,7 @@
  * other work comes and goes; compare the numbers of one run only, and trust the ratios most: each is
  * the median of the rounds' own.
  *
- * `deno task bench:pool [--rounds 50] [--seconds 0.15]`
+ * `deno task bench:pool [--rounds 50] [--seconds 0.15] [--samples 1000]`
  *
  * @module
  */
@@ -12,6 +12,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { startPostgres, type TestPostgres } from "../tests/support/postgres.ts";
 import { drain, uncontended } from "./pool_alone.ts";
+import { checksUnderLoad } from "./pool_checks.ts";
 import { opensPerThousand } from "./pool_churn.ts";
 import {
   bareDriver,
@@ -104,6 +105,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "50" },
     seconds: { type: "string", default: "0.15" },
+    samples: { type: "string", default: "1000" },
   },
 });
 
@@ -133,6 +135,16 @@ for (const maxIdle of [5, 10, 25]) {
   const opens = await opensPerThousand(server, { maxIdle, seconds: 3 });
   console.log(`DB_MAX_IDLE_CONNECTIONS=${maxIdle}: ${opens.toFixed(1)}`);
 }
+
+console.log(
+  "health checks and acquisitions, others at work: 25 connections, ratio to a bare select 1",
+);
+const samples = Number(values.samples);
+const checks = [];
+for (const callers of [0, 25, 200]) {
+  checks.push(...await checksUnderLoad(server, { callers, samples }));
+}
+console.table(checks);
 
 console.log("one statement after the other, 25 connections (the bare driver: one for each caller)");
 const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];

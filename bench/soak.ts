@@ -2,7 +2,10 @@
  * Gives a database manager under load one fault after the other for a long time, and measures what
  * it keeps: memory after garbage collections, connections, and the ledger of its transfers.
  *
- * `deno task bench:soak [--minutes 60]`
+ * `deno task bench:soak [--minutes 60] [--max-growth 100]`
+ *
+ * It fails when a connection leaks, when the numbers are wrong, and when the heap grows by more than
+ * `--max-growth`, in KiB a fault; by default any growth is only printed.
  *
  * @module
  */
@@ -10,7 +13,7 @@ import assert from "node:assert/strict";
 import { parseArgs } from "node:util";
 import type { DatabaseManager } from "../src/database/mod.ts";
 import { transfer } from "../tests/chaos/database/database_under_load.ts";
-import { isAtRest, PoolWatch } from "../tests/chaos/database/pool_watch.ts";
+import { countAtRest, PoolWatch } from "../tests/chaos/database/pool_watch.ts";
 import { ReadLoad } from "../tests/chaos/database/read_load.ts";
 import { eventually } from "../tests/support/condition.ts";
 import { startManager, untilState, watchUnhandled } from "../tests/support/database_support.ts";
@@ -32,17 +35,23 @@ const CALLERS = 8;
 const MAX_CONNECTIONS = 8;
 const MIB = 2 ** 20;
 
-const { values } = parseArgs({ options: { minutes: { type: "string", default: "60" } } });
+const { values } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "60" },
+    "max-growth": { type: "string", default: "Infinity" },
+  },
+});
 const endsAt = performance.now() + Number(values.minutes) * 60_000;
 
 /** Memory of this process at a moment at which nothing is under way. */
 interface Sample {
   readonly minutes: number;
+  readonly faults: number;
   readonly heapMiB: number;
   readonly rssMiB: number;
 }
 
-function sample(): Sample {
+function sample(faults: number): Sample {
   const { gc } = globalThis as { gc?: () => void };
   if (gc === undefined) throw new Error("Run it with --v8-flags=--expose-gc, as the task does");
   // What finalizers release is gone only after a second one.
@@ -50,6 +59,7 @@ function sample(): Sample {
   const { heapUsed, rss } = Deno.memoryUsage();
   return {
     minutes: performance.now() / 60_000,
+    faults,
     heapMiB: heapUsed / MIB,
     rssMiB: rss / MIB,
   };
@@ -67,22 +77,22 @@ async function suffer(
     workers: CALLERS,
     transfer: (id) => transfer(database, idOf(id), PATIENCE_MS),
   });
-  const reads = new ReadLoad(database, { readers: CALLERS / 2, timeoutMs: PATIENCE_MS });
+  await using reads = new ReadLoad(database, { readers: CALLERS / 2, timeoutMs: PATIENCE_MS });
   await transfers.more("committed", 100);
   await fault.begin(scene);
   if (fault.end !== undefined) await transfers.more("failed", 50);
   await fault.end?.(scene);
   await untilState(database, "connected");
   await transfers.more("committed", 100);
+  await reads.more(CALLERS);
 
   const outcomes = await transfers.stop();
   await reads.stop();
   await eventually(async () => {
-    const stats = database.poolStats();
-    assert.ok(isAtRest(stats), JSON.stringify(stats));
-    assert.equal(await scene.server.sessions(), stats.open);
+    const open = countAtRest(database);
+    assert.equal(await scene.server.sessions(), open);
     return true;
-  }, { what: "the server has as many sessions as the pool" });
+  }, { what: "the server has as many sessions as the pools" });
   await assertLedger(scene.server, new Map([...outcomes].map(([id, end]) => [idOf(id), end])));
   await scene.server.admin("truncate ledger");
   return transfers.counts;
@@ -112,7 +122,7 @@ do {
       totals[outcome] += counts[outcome];
     }
   }
-  const latest = sample();
+  const latest = sample(cycles);
   samples.push(latest);
   const { minutes, heapMiB, rssMiB } = latest;
   console.log(
@@ -126,20 +136,30 @@ await eventually(async () => await server.sessions() === 0, { what: "no session 
 
 // The first ones compile and fill caches.
 const steady = samples.slice(Math.ceil(samples.length / 4));
-const growth = (of: "heapMiB" | "rssMiB") =>
-  `${
-    (slope(steady.map((one) => ({ x: one.minutes, y: one[of] }))) * 1024).toFixed(1)
-  } KiB a minute`;
+/** In KiB for each minute or fault. */
+const growth = (of: "heapMiB" | "rssMiB", by: "minutes" | "faults") =>
+  slope(steady.map((one) => ({ x: one[by], y: one[of] }))) * 1024;
+const describeGrowth = (of: "heapMiB" | "rssMiB") =>
+  `${growth(of, "minutes").toFixed(1)} KiB a minute, ${growth(of, "faults").toFixed(1)} a fault`;
 const { openedCount, closedCount } = database.poolStats();
 const closed = Object.values(closedCount).reduce((sum, count) => sum + count, 0);
+const leaked = openedCount - closed;
 console.table({
   faults: cycles,
   ...totals,
   "ledger": "right after every fault",
   "connections opened": openedCount,
-  "connections leaked": openedCount - closed,
+  "connections leaked": leaked,
   "impossible statistics": watch.violations.length,
   "unhandled rejections": unhandled.reasons.length,
-  "heap grows by": growth("heapMiB"),
-  "RSS grows by": growth("rssMiB"),
+  "heap grows by": describeGrowth("heapMiB"),
+  "RSS grows by": describeGrowth("rssMiB"),
 });
+assert.equal(leaked, 0, "connections leaked");
+assert.deepEqual(watch.violations.slice(0, 3), [], "numbers that cannot be");
+assert.deepEqual(unhandled.reasons, []);
+const heapGrowth = growth("heapMiB", "faults");
+assert.ok(
+  heapGrowth <= Number(values["max-growth"]),
+  `the heap grows by ${heapGrowth} KiB a fault`,
+);
