@@ -12,6 +12,7 @@ import {
   PostgreSQLChecker,
 } from "./health/mod.ts";
 import { createLogger, type Logger, RecordLimit, Redactor } from "./log/mod.ts";
+import { stopUseOnSignal } from "./operator_signal.ts";
 import { DATABASE_CLOSE_TIMEOUT_MS, reportStrayErrors, stopSignal } from "./process.ts";
 import { readConfig, readSettingsInUse } from "./read_config.ts";
 import { addReflection, metricsPage, MetricsServer, Server, statusPage } from "./server/mod.ts";
@@ -55,6 +56,7 @@ async function serve(config: Config, telemetry: Telemetry): Promise<void> {
     // By now every request has ended, so whatever still runs has lost its caller.
     (database) => database.close({ timeoutMs: DATABASE_CLOSE_TIMEOUT_MS }),
   );
+  parts.use(stopUseOnSignal(database, logger));
   const peers = config.health.grpcDependencies.map((dependency) =>
     parts.use(new GrpcChecker({ dependency, timeoutMs: config.health.grpcTimeoutMs }))
   );

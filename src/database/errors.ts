@@ -77,8 +77,7 @@ export function classify(error: unknown): DatabaseError {
   if (!(error instanceof Error)) return new DatabaseError("QUERY_FAILED", { cause: error });
   const code = String(codeOf(error));
   if (error.name === "PostgresError") {
-    const known = codeOfPoolerError(code, error.message) ?? codeOfSqlState(code);
-    return new DatabaseError(known, {
+    return new DatabaseError(codeOfServerError(error, code), {
       message: `${messageWithoutData(error)} (SQLSTATE ${code})`,
       cause: error,
       sqlState: code,
@@ -94,6 +93,16 @@ export function classify(error: unknown): DatabaseError {
 export function abortReason(signal: AbortSignal | undefined): DatabaseError {
   const reason: unknown = signal?.reason;
   return reason instanceof DatabaseError ? reason : new DatabaseError("ABORTED", { cause: reason });
+}
+
+/** After an error that is not fatal the session goes on: no outage, whatever its SQLSTATE says. */
+function codeOfServerError(error: Error, sqlState: string): DatabaseErrorCode {
+  const pooler = codeOfPoolerError(sqlState, error.message);
+  if (pooler !== undefined) return pooler;
+  const code = codeOfSqlState(sqlState);
+  // For instance 08P01 for a wrong number of parameters, or 08001 for a foreign server.
+  const sessionGoesOn = Reflect.get(error, "severity") === "ERROR";
+  return ERROR_CODES[code].outage && sessionGoesOn ? "QUERY_FAILED" : code;
 }
 
 function codeOf(error: Error): unknown {
@@ -121,14 +130,25 @@ const KEPT_FIELDS = [
 /** `dependent_objects_still_exist`: its detail names those objects, and has no row's values. */
 const DEPENDENT_OBJECTS = "2BP01";
 
-/** Data exceptions (class 22) quote the value that they are about, and nothing else. */
 function messageWithoutData(error: Error): string {
   const { message } = error;
   if (error.name !== "PostgresError") return message;
   const code = String(codeOf(error));
-  if (code.startsWith("22")) return message.replace(/"[^]*"/, '"…"');
+  if (code.startsWith("22")) return messageWithoutValue(error);
   const detail: unknown = code === DEPENDENT_OBJECTS ? Reflect.get(error, "detail") : undefined;
   return detail ? `${message}: ${String(detail).replaceAll("\n", "; ")}` : message;
+}
+
+/**
+ * Data exceptions (class 22) tell the value that they are about, between quotation marks or after
+ * a colon. In another language than English it could be anywhere. The word for the severity shows
+ * the language mostly: some languages have the same one, and other quotation marks.
+ */
+function messageWithoutValue(error: Error): string {
+  if (Reflect.get(error, "severity_local") !== Reflect.get(error, "severity")) {
+    return "The server's message is left out: it is not in English, and can hold a value";
+  }
+  return error.message.replace(/\p{Quotation_Mark}[^]*\p{Quotation_Mark}|(?<=: )[^]+/gu, '"…"');
 }
 
 function withoutData(error: unknown): unknown {

@@ -176,7 +176,8 @@ export class DatabaseManager implements AsyncDisposable {
    * @throws {DatabaseError} `CIRCUIT_OPEN` with the outage as its cause, `READ_ONLY`, what
    * acquiring throws (`ACQUIRE_TIMEOUT`, `QUEUE_FULL`, connect errors, `ABORTED`), or what a
    * statement failed with; `COMMIT_UNKNOWN` when it may have been done, or a part of it was, and is
-   * neither a `read` nor `idempotent`. Errors of `work` itself are passed on.
+   * neither a `read` nor `idempotent`. `INVALID_USE` when `work` leaves a transaction open, which is
+   * rolled back then. Errors of `work` itself are passed on.
    */
   withConnection<T>(
     work: Work<T>,

@@ -10,7 +10,8 @@ export interface DatabaseManagerOptions {
   /**
    * Gets the events `database.connected`, `.connect_failed`, `.lost`, `.recovered`, `.read_only`,
    * `.read_write`, `.unavailable`, `.connection_budget`, `.connection_budget_unknown`, `.no_pooler`,
-   * `.pool_exhausted`, `.pool_relieved`, `.leak`, `.listener_failed` and `.closed`.
+   * `.pool_exhausted`, `.pool_relieved`, `.leak`, `.transaction_left_open`, `.listener_failed` and
+   * `.closed`.
    */
   readonly logger?: Logger | undefined;
   /**

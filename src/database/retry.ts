@@ -3,12 +3,17 @@ import type { Clock } from "./clock.ts";
 import { sleep } from "./deadline.ts";
 import { classify, type DatabaseError } from "./errors.ts";
 
+/** How much later than configured a rejected login is tried again at most, as a part. */
+const SLOW_JITTER = 0.1;
+
 /** Settings of {@linkcode retry}. */
 export interface RetryOptions {
   /** Upper limit of the first delay; it doubles with every failure. */
   readonly initialDelayMs: number;
   /** The upper limit never grows beyond this. */
   readonly maxDelayMs: number;
+  /** The delay after an outage that cannot pass by itself, with {@linkcode slowDelay}'s jitter. */
+  readonly authRetryDelayMs: number;
   /** Ends the retries, also while one waits. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
@@ -22,8 +27,8 @@ export interface RetryOptions {
  * Tries until it succeeds or the signal aborts. Delays grow exponentially with
  * full jitter (a random part of the limit), so that many clients of a database
  * that comes back do not all come at once. An error that cannot pass by itself
- * (`retryable` is false, for instance a rejected password) waits for the whole
- * longest delay each time.
+ * (`retryable` is false) waits for the whole longest delay each time; and when
+ * it is an outage, such as a rejected password, for `authRetryDelayMs`.
  *
  * @throws The signal's reason; nothing else ends it.
  *
@@ -88,14 +93,23 @@ export function retryDelay(
   error: DatabaseError,
   options: DelayOptions,
 ): number {
-  return error.retryable ? fullJitter(attemptNumber, options) : options.maxDelayMs;
+  if (error.retryable) return fullJitter(attemptNumber, options);
+  return error.isOutage ? slowDelay(options) : options.maxDelayMs;
 }
 
-type DelayOptions = Pick<RetryOptions, "initialDelayMs" | "maxDelayMs" | "random">;
+/** The delay after what cannot pass by itself: long, but not the same for all replicas. */
+export function slowDelay(
+  { authRetryDelayMs, random }: Pick<DelayOptions, "authRetryDelayMs" | "random">,
+): number {
+  return authRetryDelayMs * (1 + SLOW_JITTER * random());
+}
+
+type JitterOptions = Pick<RetryOptions, "initialDelayMs" | "maxDelayMs" | "random">;
+type DelayOptions = JitterOptions & Pick<RetryOptions, "authRetryDelayMs">;
 
 function fullJitter(
   attemptNumber: number,
-  { initialDelayMs, maxDelayMs, random }: DelayOptions,
+  { initialDelayMs, maxDelayMs, random }: JitterOptions,
 ): number {
   return random() * Math.min(maxDelayMs, initialDelayMs * 2 ** (attemptNumber - 1));
 }

@@ -168,6 +168,7 @@ function describe({ error }: DatabaseStatus) {
 
 /** What somebody has to do, where waiting does not help. */
 function adviceOn(error: DatabaseError | undefined): string {
+  if (error?.code === "STOPPED_BY_OPERATOR") return ": an operator stopped its use";
   if (error === undefined || error.retryable) return "";
   const settings = error.code === "AUTHENTICATION_FAILED"
     ? ": check DB_USER and DB_PASSWORD or DB_PASSWORD_FILE"

@@ -125,6 +125,7 @@ const CIRCUIT_STATES: Readonly<Record<DatabaseCircuitState, CircuitState>> = {
 };
 
 const NOT_PREPARED = "Database is not prepared for use";
+const STOPPED = "Use of the database is stopped by an operator";
 
 /** Connections that would not fit are no fault yet: they are told of, and change no status. */
 function healthy(budget: ConnectionBudget | undefined): string {
@@ -181,7 +182,11 @@ function failed({ lastError }: DatabaseProbe, error: DatabaseError): Finding {
   const { code, publicMessage } = lastError ?? error;
   return {
     status: ServiceStatus.UNHEALTHY,
-    message: code.startsWith("MIGRATION_") ? NOT_PREPARED : "Database connection failed",
+    message: code === "STOPPED_BY_OPERATOR"
+      ? STOPPED
+      : code.startsWith("MIGRATION_")
+      ? NOT_PREPARED
+      : "Database connection failed",
     error: publicMessage,
     errorCode: code,
     accessMode: AccessMode.UNAVAILABLE,

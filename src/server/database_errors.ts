@@ -40,6 +40,7 @@ export const DATABASE_ERROR_ANSWERS = {
   ACQUIRE_TIMEOUT: PASSING,
   QUEUE_FULL: PASSING,
   CIRCUIT_OPEN: PASSING,
+  STOPPED_BY_OPERATOR: BROKEN,
   NOT_PREPARED: PASSING,
   POOL_CLOSED: PASSING,
   ABORTED: { code: Code.Canceled, level: "debug" },
@@ -54,6 +55,8 @@ export const DATABASE_ERROR_ANSWERS = {
   COMMIT_UNKNOWN: { code: Code.Unknown, level: "error" },
   READ_ONLY: { code: Code.FailedPrecondition, level: "warn" },
   INVALID_USE: { code: Code.Internal, level: "error" },
+  // The service's role lacks the privilege, whoever calls.
+  INSUFFICIENT_PRIVILEGE: { code: Code.Internal, level: "error" },
   QUERY_FAILED: { code: Code.Internal, level: "error" },
   MIGRATION_DIRTY: BROKEN,
   MIGRATION_FAILED: BROKEN,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { connect } from "../../src/database/connection/connect.ts";
+import type { Sql } from "../../src/database/mod.ts";
 import { runOperation, runStatement } from "../../src/database/operation/operation.ts";
 import { FaultProxy } from "../support/fault_proxy.ts";
 import { createDatabase, type TestDatabase } from "../support/postgres.ts";
@@ -97,7 +98,7 @@ Deno.test("no cancel is sent when nothing runs: before, between and after statem
       await sql`begin`;
       await sql`select 1`;
       return await never.promise;
-    }, { timeoutMs: 100 }),
+    }, { timeoutMs: 100, access: "read" }),
     { code: "STATEMENT_TIMEOUT" },
   );
   const abort = new AbortController();
@@ -127,6 +128,20 @@ Deno.test("work that succeeds after the abort is a success", async () => {
     return "done";
   }, { signal: abort.signal });
   assert.equal(result, "done");
+});
+
+Deno.test("work that succeeds after the abort is none in a transaction that it left open", async () => {
+  await using server = await createDatabase();
+  await using lender = poolLender(server.config({ maxConnections: 1 }));
+  const abort = new AbortController();
+  const leaveOpen = async (sql: Sql) => {
+    await sql`begin`;
+    abort.abort();
+  };
+  await assert.rejects(runOperation(lender, leaveOpen, { signal: abort.signal }), {
+    code: "ABORTED",
+  });
+  await runOperation(lender, (sql) => sql`select 1`);
 });
 
 Deno.test("a timeout at the very end of a statement never hits the next one", async () => {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { inspect } from "node:util";
 import { type DatabaseConfig, Secret } from "../../src/config/mod.ts";
 import { connect, DatabaseError } from "../../src/database/mod.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { createDatabase, startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { DebianServer, whyNoDebianServer } from "../support/database_debian_server.ts";
 import { fakeServer, untilNoSessions, watchUnhandled } from "../support/database_support.ts";
 import { testUnless } from "../support/requirement.ts";
@@ -104,6 +105,26 @@ Deno.test("the password file is read on every connect", async () => {
   assert.match(error.message, /DB_PASSWORD_FILE/);
 });
 
+Deno.test("a password file that does not answer ends with the time limit, or the signal", async () => {
+  await using server = await createDatabase();
+  const folder = await Deno.makeTempDir();
+  const passwordFile = join(folder, "password");
+  try {
+    // Nobody writes into it, so reading waits.
+    const { success } = await new Deno.Command("mkfifo", { args: [passwordFile] }).output();
+    assert.ok(success);
+    const config = server.config({ passwordFile, connectTimeoutMs: 100 });
+    const error = await failure(config);
+    assert.equal(error.code, "CONNECT_TIMEOUT");
+    assert.match(error.message, /DB_PASSWORD_FILE/);
+    const patient = server.config({ passwordFile });
+    assert.equal((await failure(patient, AbortSignal.timeout(20))).code, "ABORTED");
+  } finally {
+    await Deno.writeTextFile(passwordFile, "");
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("what keeps a session from starting is told apart", async (t) => {
   await using server = await startPostgres({
     settings: { max_connections: "5", superuser_reserved_connections: "3" },
@@ -113,6 +134,7 @@ Deno.test("what keeps a session from starting is told apart", async (t) => {
     ["AUTHENTICATION_FAILED", () => server.config({ user: "no_such_user" })],
     ["AUTHENTICATION_FAILED", () => server.config({ password: undefined })],
     ["CONNECTION_REJECTED", () => server.config({ options: "-c no_such_setting=1" })],
+    ["CONNECTION_REJECTED", () => withoutPrivilege(server)],
     ["CONNECTION_REFUSED", () => at(server, closedPort())],
     ["HOST_NOT_FOUND", () => server.config({ hosts: [{ host: "db.invalid", port: 5432 }] })],
     ["CONNECTION_REFUSED", () => server.config({ hosts: [{ host: "/no/socket", port: 5432 }] })],
@@ -129,6 +151,14 @@ Deno.test("what keeps a session from starting is told apart", async (t) => {
   });
   await untilNoSessions(server);
 });
+
+/** A login that works, of a role that may not connect to the database: a fatal 42501. */
+async function withoutPrivilege(server: TestPostgres): Promise<DatabaseConfig> {
+  const { database, password } = server.database;
+  await server.admin(`create role stranger login password '${password}'`);
+  await server.admin(`revoke connect on database ${database} from public`);
+  return server.config({ user: "stranger" });
+}
 
 function at(server: TestPostgres, ...ports: number[]): DatabaseConfig {
   return server.config({ hosts: ports.map((port) => ({ host: "127.0.0.1", port })) });
@@ -191,6 +221,25 @@ Deno.test("hosts are tried in order until one gives a session", async () => {
   const error = await failure({ ...at(server, closedPort(), silent.port), connectTimeoutMs: 200 });
   assert.equal(error.code, "CONNECT_TIMEOUT");
   assert.match(inspect(error, { depth: 10 }), /ECONNREFUSED/);
+});
+
+Deno.test("what the machine itself refuses is an outage: EINVAL, ENOTDIR and their like", async () => {
+  await using server = await startPostgres();
+  // A name that is too long for a socket, and one beneath a file.
+  const directories = [`/tmp/${"a".repeat(150)}`, "/etc/passwd"];
+  for (const host of directories) {
+    const error = await failure(server.config({ hosts: [{ host, port: 5432 }] }));
+    assert.equal(error.code, "HOST_UNREACHABLE", host);
+    assert.ok(error.isOutage && error.retryable);
+    assert.ok(error.cause instanceof Error, "the reason is kept");
+    assert.equal(error.message, error.cause.message);
+  }
+  const lookup = () => Promise.reject(Object.assign(new Error("bad name"), { code: "EINVAL" }));
+  const config = server.config({ hosts: [{ host: "db.example", port: 5432 }] });
+  await assert.rejects(connect(config, { lookup }), {
+    code: "HOST_UNREACHABLE",
+    message: "bad name",
+  });
 });
 
 Deno.test("every address of a name is tried", async () => {

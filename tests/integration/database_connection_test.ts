@@ -159,3 +159,20 @@ Deno.test("errors of a statement keep their SQLSTATE, and leave the connection u
   assert.deepEqual({ code, sqlState }, { code: "QUERY_FAILED", sqlState: "22012" });
   assert.deepEqual([...await connection.sql`select 1 as one`], [{ one: 1 }]);
 });
+
+Deno.test("a statement's own error is no outage, whatever class the server puts it in", async () => {
+  await using server = await startPostgres();
+  await using connection = await connect(server.config());
+  const { sql } = connection;
+  const statements = [
+    ["08P01", "QUERY_FAILED", () => sql.unsafe("select $1::int + $2::int", [1])],
+    ["3D000", "QUERY_FAILED", () => sql`select pg_database_size('missing')`],
+    ["42501", "INSUFFICIENT_PRIVILEGE", () => sql`select * from pg_authid`],
+  ] as const;
+  for (const [sqlState, code, run] of statements) {
+    const error = await run().then(() => {}, (error) => connection.explain(error));
+    assert.ok(error instanceof DatabaseError, sqlState);
+    assert.deepEqual([error.sqlState, error.code], [sqlState, code]);
+    assert.equal(error.isOutage, false);
+  }
+});

@@ -35,11 +35,22 @@ Deno.test("statements fail with typed errors, for the work and for its caller", 
 Deno.test("what is no database error is passed on as it is", async () => {
   await using server = await createDatabase();
   await using lender = poolLender(server.config());
-  for (const thrown of [new TypeError("own"), "a string", undefined]) {
-    await runOperation(lender, () => Promise.reject(thrown)).then(
-      () => assert.fail("it did not reject"),
-      (error) => assert.equal(error, thrown),
-    );
+  // With codes that mean an outage when they come from the database's own socket.
+  const noFile = await Deno.readTextFile("no such file").catch((error) => error);
+  const otherService = Object.assign(new Error("own"), { code: "ECONNRESET" });
+  for (const thrown of [new TypeError("own"), "a string", undefined, noFile, otherService]) {
+    for (const options of [{}, { timeoutMs: 60_000 }, { idempotent: true }]) {
+      let calls = 0;
+      const work = () => {
+        calls++;
+        return Promise.reject(thrown);
+      };
+      await runOperation(lender, work, options).then(
+        () => assert.fail("it did not reject"),
+        (error) => assert.equal(error, thrown),
+      );
+      assert.equal(calls, 1);
+    }
   }
 });
 
@@ -127,4 +138,15 @@ Deno.test("an idempotent operation is repeated once on another connection", asyn
   await assert.rejects(run(1, false), lost);
   assert.equal(attempts, 1);
   assert.deepEqual(unhandled.reasons, []);
+});
+
+Deno.test("a COPY as a single query is refused, and its connection is not lent again", async () => {
+  await using server = await createDatabase();
+  await using lender = poolLender(server.config({ maxConnections: 1 }));
+  await createTable(lender);
+  for (const options of [{}, { timeoutMs: 60_000 }]) {
+    const copy = (strings: TemplateStringsArray) => runStatement(lender, strings, [], options);
+    await assert.rejects(copy`copy entry from stdin`, { code: "INVALID_USE", message: /COPY/ });
+    assert.equal(await count(server, "entry"), 0);
+  }
 });

@@ -51,7 +51,7 @@ for (const [what, options, code] of LOSSES) {
           code,
           retryable: code !== "COMMIT_UNKNOWN",
         });
-        await cut.happened;
+        await cut.happened();
         await untilNoSessions(server);
         assert.ok(done.includes(await count(server)));
         await server.admin("truncate entry");
@@ -143,6 +143,8 @@ Deno.test("a statement that had to be cut off is unknown, and one that was cance
   await using server = await createDatabase();
   await using proxy = await FaultProxy.start(server.database);
   await using lender = poolLender(server.config({ hosts: [proxy.address] }));
+  // Opens the connection, so that the limit below is the statement's alone.
+  await runOperation(lender, (sql) => sql`select 1`);
   const sleep = (options: OperationOptions) =>
     runOperation(lender, (sql) => sql`select pg_sleep(600)`, { timeoutMs: 300, ...options });
   await assert.rejects(sleep({}), { code: "STATEMENT_TIMEOUT" });

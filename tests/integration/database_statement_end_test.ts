@@ -6,7 +6,7 @@ import type { Sql } from "../../src/database/mod.ts";
 import { eventually } from "../support/condition.ts";
 import { afterBytes, FaultProxy } from "../support/fault_proxy.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { terminateSessions, watchUnhandled } from "../support/database_support.ts";
+import { fakeServer, terminateSessions, watchUnhandled } from "../support/database_support.ts";
 
 /** How statements have ended; fails instead of waiting for ever for one that has not. */
 async function ends(statements: readonly PromiseLike<unknown>[]) {
@@ -80,6 +80,94 @@ Deno.test("a statement that cannot be built fails alone, and nothing gets anothe
   for (const other of [before, after]) {
     assert.equal((reason(other) as { code?: string }).code, "CONNECTION_LOST");
   }
+});
+
+Deno.test("when a statement that waits in the driver cannot be built, nobody is told another's end", async () => {
+  await using server = await startPostgres();
+  await using connection = await connect(server.config());
+  const { sql } = connection;
+  const statements = [
+    sql`select ${"first use"}::text as what`,
+    sql`select 2 as number`,
+    sql`select ${undefined as never}::text as what`,
+  ];
+  const [first, ...others] = await ends(statements);
+  // It can have been answered before; then the answer is its own.
+  const [row] = first?.status === "fulfilled" ? first.value as { what: string }[] : [];
+  assert.ok(row === undefined || row.what === "first use", JSON.stringify(row));
+  for (const end of others) {
+    assert.equal(end.status, "rejected");
+    const { code } = connection.explain(end.reason) as { code?: string };
+    assert.equal(code, "CONNECTION_LOST");
+  }
+  await connection.whenClosed;
+});
+
+Deno.test("what a cursor's function throws fails the statement, for each batch", async (t) => {
+  await using server = await startPostgres();
+  using unhandled = watchUnhandled();
+  await using connection = await connect(server.config());
+  const { sql } = connection;
+  const own = new Error("own");
+  const failing = {
+    "at once": () => {
+      throw own;
+    },
+    "later": async () => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      throw own;
+    },
+  };
+  for (const [when, take] of Object.entries(failing)) {
+    // Of ten rows: the first of several batches, exactly the last one, and one that is not full.
+    for (const size of [3, 10, 100]) {
+      await t.step(`${when}, batches of ${size}`, async () => {
+        const [end] = await ends([sql`select generate_series(1, 10)`.cursor(size, take)]);
+        assert.equal(end?.status === "rejected" && end.reason, own);
+        assert.equal((await sql`select 1 as number`)[0]?.number, 1, "the session goes on");
+      });
+    }
+  }
+  assert.deepEqual(unhandled.reasons, []);
+});
+
+Deno.test("a cursor has ended when its function is done with the last batch", async () => {
+  await using server = await startPostgres();
+  await using connection = await connect(server.config());
+  let rows = 0;
+  await connection.sql`select generate_series(1, 5)`.cursor(2, async (batch) => {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    rows += batch.length;
+  });
+  assert.equal(rows, 5);
+});
+
+Deno.test("an idle session that the server ends is closed before its process has gone", async () => {
+  await using server = await startPostgres();
+  // Passes everything on but the end of the stream.
+  using slowToLeave = fakeServer(async (client: Deno.Conn) => {
+    const upstream = await Deno.connect({ port: server.database.port });
+    const kept = { preventClose: true, preventAbort: true, preventCancel: true };
+    const ways = [
+      client.readable.pipeTo(upstream.writable),
+      upstream.readable.pipeTo(client.writable, kept),
+    ];
+    await Promise.allSettled(ways);
+  });
+  const hosts = [{ host: "127.0.0.1", port: slowToLeave.port }];
+  await using connection = await connect(server.config({ hosts }));
+  await terminateSessions(server);
+  await eventually(() => connection.closed, { what: "the connection is closed" });
+});
+
+Deno.test("a statement's own cancel is refused, and harms nothing", async () => {
+  await using server = await startPostgres();
+  using unhandled = watchUnhandled();
+  await using connection = await connect(server.config());
+  const running = connection.sql`select 1 as number from pg_sleep(0.05)`.execute();
+  assert.throws(() => running.cancel(), { code: "INVALID_USE" });
+  assert.equal((await running)[0]?.number, 1);
+  assert.deepEqual(unhandled.reasons, []);
 });
 
 Deno.test("a cursor fails when its session ends between two batches", async () => {

@@ -3,6 +3,7 @@ import { type DatabaseConfig, type DatabaseTlsConfig, Secret } from "../../src/c
 import { connect, type Connection, DatabaseError } from "../../src/database/mod.ts";
 import { eventually } from "../support/condition.ts";
 import { startPostgres } from "../support/postgres.ts";
+import { fakeServer } from "../support/database_support.ts";
 import { certificate, DebianServer, whyNoDebianServer } from "../support/database_debian_server.ts";
 import { testUnless } from "../support/requirement.ts";
 
@@ -66,6 +67,21 @@ async function outcome(config: DatabaseConfig): Promise<string> {
     return error.code;
   }
 }
+
+/** Accepts and closes, at once or when asked for TLS or in the handshake. */
+const LOSSES: readonly ((connection: Deno.Conn) => unknown)[] = [
+  (connection) => connection.close(),
+  async (connection) => {
+    await connection.read(new Uint8Array(1024));
+    connection.close();
+  },
+  async (connection) => {
+    await connection.read(new Uint8Array(1024));
+    await connection.write(new TextEncoder().encode("S"));
+    await connection.read(new Uint8Array(1024));
+    connection.close();
+  },
+];
 
 /** What libpq's documentation promises (table 34.1, "SSL Mode Descriptions"). */
 const EXPECTED: readonly (readonly [string, Attempt, string])[] = [
@@ -146,6 +162,22 @@ testUnless(
     }
 
     const config = configOf(server, { mode: "require", user: "any_user" });
+    await t.step("a connection that is lost while TLS begins costs no other host", async () => {
+      for (const serve of LOSSES) {
+        using closing = fakeServer(serve);
+        const lost = { ...config, hosts: [{ host: "127.0.0.1", port: closing.port }] };
+        await assert.rejects(connect(lost), { code: "CONNECTION_LOST", retryable: true });
+        assert.equal(closing.accepted, 1);
+        assert.equal(await outcome({ ...lost, hosts: [...lost.hosts, ...config.hosts] }), "tls");
+      }
+    });
+    await t.step("it is seen whether a transaction is open", async () => {
+      await using connection = await connect(config);
+      await connection.sql`begin`;
+      assert.equal(connection.isInTransaction, true);
+      await connection.sql`commit`;
+      assert.equal(connection.isInTransaction, false);
+    });
     const sessions = async () => {
       await using connection = await connect({ ...config, user: "postgres" });
       const [row] = await connection.sql`
@@ -193,4 +225,24 @@ Deno.test("a server without TLS is used only by the modes that allow it", async 
       assert.equal(await outcome(server.config({ tls })), result);
     });
   }
+});
+
+Deno.test("a server that closes when it is asked for TLS is used without by prefer", async () => {
+  await using server = await startPostgres();
+  const { host, port } = server.database;
+  let asked = 0;
+  using closing = fakeServer(async (client) => {
+    if (asked++ === 0) return client.close();
+    const upstream = await Deno.connect({ hostname: host, port });
+    const both = [
+      client.readable.pipeTo(upstream.writable),
+      upstream.readable.pipeTo(client.writable),
+    ];
+    await Promise.allSettled(both);
+  });
+  const hosts = [{ host: "127.0.0.1", port: closing.port }];
+  assert.equal(
+    await outcome(server.config({ hosts, tls: { ...base.tls, mode: "prefer" } })),
+    "plain",
+  );
 });

@@ -72,7 +72,8 @@ Deno.test("an operator's stop is UNHEALTHY, with a code that says so", async () 
   await health.until(HEALTHY);
   health.database.circuit.forceOpen("maintenance by ann@example.com");
   const report = await health.until(UNHEALTHY);
-  assert.equal(report.errorCode, "CIRCUIT_OPEN");
+  assert.equal(report.errorCode, "STOPPED_BY_OPERATOR");
+  assert.match(report.message, /stopped by an operator/);
   assert.ok(!JSON.stringify(report).includes("ann@"), "the operator's words are for the log");
 });
 

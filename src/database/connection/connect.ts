@@ -1,15 +1,9 @@
-import { readFile } from "node:fs/promises";
-import {
-  type DatabaseConfig,
-  type HostAddress,
-  passwordInFile,
-  type Secret,
-  type TargetSessionAttrs,
-} from "../../config/mod.ts";
+import type { DatabaseConfig, HostAddress, Secret, TargetSessionAttrs } from "../../config/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { Connection } from "./connection.ts";
 import { Deadline } from "../deadline.ts";
 import { classify, DatabaseError, type DatabaseErrorCode } from "../errors.ts";
+import { currentPassword } from "./password.ts";
 import { canPrepare, startupParameters } from "./pooler.ts";
 import { openSession, type SessionOptions } from "./session.ts";
 import { type Lookup, resolveHost } from "./socket.ts";
@@ -51,6 +45,7 @@ export async function connect(
   options: ConnectOptions = {},
 ): Promise<Connection> {
   const { signal, clock = systemClock, lookup } = options;
+  const endsAt = clock.now() + config.connectTimeoutMs;
   const attempt: Attempt = {
     config,
     session: await sessionOptions(config, options),
@@ -58,7 +53,6 @@ export async function connect(
     lookup,
     failures: [],
   };
-  const endsAt = clock.now() + config.connectTimeoutMs;
   const visits = visitsOf(config);
   for (const [index, visit] of visits.entries()) {
     const shareMs = (endsAt - clock.now()) / (visits.length - index);
@@ -166,34 +160,17 @@ function summary(failures: readonly DatabaseError[]): DatabaseError {
 
 async function sessionOptions(
   config: DatabaseConfig,
-  { onNotice = () => {}, onPassword = () => {}, observeStatement }: ConnectOptions,
+  options: ConnectOptions,
 ): Promise<SessionOptions> {
+  const { onNotice = () => {}, observeStatement } = options;
   return {
     user: config.user,
     database: config.database,
-    password: await currentPassword(config, onPassword),
+    password: await currentPassword(config, options),
     parameters: startupParameters(config),
     prepare: canPrepare(config),
     config,
     observeStatement,
     onNotice,
   };
-}
-
-/** Asked for on every connect, because the file may have changed. */
-async function currentPassword(
-  { password, passwordFile }: DatabaseConfig,
-  onPassword: (password: Secret) => void,
-): Promise<string> {
-  if (passwordFile === undefined) return password?.reveal() ?? "";
-  try {
-    const current = passwordInFile(await readFile(passwordFile, "utf8"));
-    if (current !== undefined) onPassword(current);
-    return current?.reveal() ?? "";
-  } catch (error) {
-    throw new DatabaseError("AUTHENTICATION_FAILED", {
-      message: "The password file (DB_PASSWORD_FILE) cannot be read",
-      cause: error,
-    });
-  }
 }

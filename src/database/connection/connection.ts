@@ -9,6 +9,7 @@ import { observeStatements, type StatementObserver } from "./observed_statements
 import { PoolerCheck, type PoolerConfig, searchPath } from "./pooler.ts";
 import { RunningStatements } from "./running_statements.ts";
 import type { Resource } from "../pool/mod.ts";
+import { TransactionStatus } from "./transaction_status.ts";
 
 /** PostgreSQL's message that ends a session. */
 const TERMINATE = new Uint8Array(["X".charCodeAt(0), 0, 0, 0, 4]);
@@ -43,6 +44,7 @@ interface RoleRow {
   readonly read_only: boolean;
   readonly pid: number;
   readonly schema: string | null;
+  readonly server_started_at: string;
 }
 
 /**
@@ -62,6 +64,7 @@ export class Connection implements Resource, AsyncDisposable {
   readonly #config: PoolerConfig;
   readonly #pooler: PoolerCheck;
   readonly #farewell = new Farewell();
+  readonly #transaction = new TransactionStatus();
   readonly #statements = new RunningStatements({
     refusal: () => this.closed ? this.#loss(closedError()) : undefined,
     onMixUp: () => {
@@ -70,6 +73,7 @@ export class Connection implements Resource, AsyncDisposable {
     },
   });
   #backendKey: BackendKey = { pid: 0, secret: 0 };
+  #serverStartedAt: string | undefined;
   #closed: boolean;
   #ending = false;
   #handedOut = false;
@@ -103,9 +107,19 @@ export class Connection implements Resource, AsyncDisposable {
     return this.#closed || this.#ending || this.#socket.destroyed;
   }
 
+  /** Whether a transaction is open. Means something only while nothing runs. */
+  get isInTransaction(): boolean {
+    return this.#transaction.isOpen;
+  }
+
   /** Process id of the server's backend; behind a connection pooler, the pooler's. */
   get backendPid(): number {
     return this.#backendKey.pid;
+  }
+
+  /** When the server began its present run, as it says; tells one run from another. */
+  get serverStartedAt(): string | undefined {
+    return this.#serverStartedAt;
   }
 
   /**
@@ -138,10 +152,12 @@ export class Connection implements Resource, AsyncDisposable {
     const rows = await this.sql<RoleRow[]>`
       select pg_catalog.pg_is_in_recovery() as in_recovery,
         pg_catalog.current_setting('transaction_read_only') = 'on' as read_only,
-        pg_catalog.pg_backend_pid() as pid, pg_catalog.current_schema() as schema
+        pg_catalog.pg_backend_pid() as pid, pg_catalog.current_schema() as schema,
+        pg_catalog.pg_postmaster_start_time() as server_started_at
     `.simple();
     const [row] = rows;
     if (row === undefined) throw new DatabaseError("CONNECTION_REJECTED");
+    this.#serverStartedAt = String(row.server_started_at);
     this.#backendKey = { pid: rows.state.pid, secret: rows.state.secret };
     this.#pooler.verify({ keyPid: rows.state.pid, serverPid: row.pid, schema: row.schema });
     return { inRecovery: row.in_recovery, readOnly: row.read_only };
@@ -232,7 +248,8 @@ export class Connection implements Resource, AsyncDisposable {
   #handOutSocket(): net.Socket {
     if (this.#handedOut || this.closed) throw closedError();
     this.#handedOut = true;
-    this.#farewell.listen(this.#socket);
+    this.#farewell.listen(this.#socket, () => !this.#statements.isBusy);
+    this.#transaction.listen(this.#socket);
     return this.#socket;
   }
 }

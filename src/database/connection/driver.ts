@@ -3,10 +3,10 @@ import postgres from "postgres";
 
 /**
  * postgres.js without what belongs to its own pool: tagged templates, helpers,
- * fragments and `unsafe`. Transactions are plain `begin` and `commit`
+ * fragments, `unsafe`, and what ends a cursor. Transactions are plain `begin` and `commit`
  * statements: its `sql.begin` hangs when the connection dies.
  */
-export type Sql = postgres.ISql;
+export type Sql = postgres.ISql & Pick<postgres.Sql, "CLOSE" | "END">;
 
 /** A value that a query can take as a parameter. */
 export type Parameter = postgres.SerializableParameter;

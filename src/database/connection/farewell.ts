@@ -24,10 +24,14 @@ const TELLING: ReadonlySet<DatabaseErrorCode> = new Set([
 export class Farewell {
   #last: Uint8Array | undefined;
 
-  /** Begins to listen; before the driver does, so as to miss nothing. */
-  listen(socket: net.Socket): void {
+  /**
+   * Begins to listen; before the driver does, so as to miss nothing. Destroys the socket when the
+   * session ends while `isIdle`: until the server's process has gone too, it would be lent again.
+   */
+  listen(socket: net.Socket, isIdle: () => boolean): void {
     socket.on("data", (chunk: Uint8Array) => {
       this.#last = chunk.length <= MAX_BYTES ? chunk : undefined;
+      if (chunk[0] === ERROR_RESPONSE && isIdle() && this.error !== undefined) socket.destroy();
     });
   }
 

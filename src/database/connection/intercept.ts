@@ -1,7 +1,8 @@
 import { Stream } from "node:stream";
 import type postgres from "postgres";
-import { openCursor } from "./cursor.ts";
+import { cursorOpener } from "./cursor.ts";
 import type { Sql } from "./driver.ts";
+import { DatabaseError } from "../errors.ts";
 import type { Statement } from "./statement.ts";
 
 /** Hears of every statement of an {@linkcode intercept}ed `sql`. */
@@ -22,17 +23,23 @@ export interface StatementListener {
  * down, and fragments never: so the listener hooks into the sending.
  */
 export function intercept(sql: Sql | postgres.Sql, listener: StatementListener): Sql {
+  const { array, json, typed, types, CLOSE, END } = sql;
+  const openCursor = cursorOpener(CLOSE);
   const watch = <T>(result: T): T => {
-    if (isStatement(result)) watchStatement(result, listener);
+    if (!isStatement(result)) return result;
+    result.cursor = openCursor;
+    result.cancel = refuseCancel;
+    watchStatement(result, listener);
     return result;
   };
   const tag = (...args: Parameters<Sql>) => watch(sql(...args));
-  const { array, json, typed, types } = sql;
   return Object.assign(tag, {
     array,
     json,
     typed,
     types,
+    CLOSE,
+    END,
     unsafe: (...args: Parameters<Sql["unsafe"]>) => watch(sql.unsafe(...args)),
     file: (...args: Parameters<Sql["file"]>) => watch(sql.file(...args)),
     notify: (channel: string, payload: string) => tag`select pg_notify(${channel}, ${payload})`,
@@ -46,7 +53,6 @@ function isStatement(value: unknown): value is Statement {
 
 function watchStatement(statement: Statement, listener: StatementListener): void {
   const send = statement.handler;
-  statement.cursor = openCursor;
   statement.handler = () => {
     const refusal = listener.onSend(statement);
     if (refusal !== undefined) return statement.reject(refusal);
@@ -54,6 +60,13 @@ function watchStatement(statement: Statement, listener: StatementListener): void
     send(statement);
     listener.onSent?.();
   };
+}
+
+/** The driver's own needs a socket of its own, and forgets that the answer still comes. */
+function refuseCancel(): never {
+  throw new DatabaseError("INVALID_USE", {
+    message: "A statement is cancelled by the `signal` or `timeoutMs` of its operation",
+  });
 }
 
 /** Not by `then`: cursors never settle, and an error that nobody handles must stay visible. */

@@ -1,3 +1,4 @@
+import { isDatabaseFailure } from "../errors.ts";
 import type { StatementListener } from "./intercept.ts";
 import type { Statement } from "./statement.ts";
 
@@ -22,6 +23,10 @@ export class RunningStatements implements StatementListener {
     this.#options = options;
   }
 
+  get isBusy(): boolean {
+    return this.#running.size > 0;
+  }
+
   readonly onSend = (statement: Statement): Error | undefined => {
     const refusal = this.#options.refusal();
     if (refusal !== undefined) return refusal;
@@ -35,13 +40,17 @@ export class RunningStatements implements StatementListener {
   /**
    * A statement that cannot be built, because of a parameter, is the driver's mistake when others
    * run: it fails one of those instead, waits for an answer to what it never sent, and gives it the
-   * next one's.
+   * next one's. It builds some later, out of a queue of its own: then nobody knows whose error it is.
    */
   readonly onFailed = (error: unknown, statement: Statement): unknown => {
     const sending = this.#sending;
-    if (sending === undefined || sending === statement) return error;
-    this.#sending = undefined;
+    if (sending === statement) return error;
+    if (sending === undefined) {
+      const isOwn = this.#running.size < 2 || isDatabaseFailure(error);
+      return isOwn ? error : this.#options.onMixUp();
+    }
     sending.reject(error);
+    this.#sending = undefined;
     return this.#options.onMixUp();
   };
 

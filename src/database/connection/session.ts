@@ -2,7 +2,7 @@ import type net from "node:net";
 import tls from "node:tls";
 import type { DatabaseConfig, HostAddress, TargetSessionAttrs } from "../../config/mod.ts";
 import { Connection, type ConnectionOptions, type ServerRole } from "./connection.ts";
-import { abortReason, classify, DatabaseError } from "../errors.ts";
+import { abortReason, classify, DatabaseError, type DatabaseErrorCode } from "../errors.ts";
 import { undeclaredPooler } from "./pooler.ts";
 import { connectSocket, isSocketDirectory } from "./socket.ts";
 import { upgradeToTls } from "./tls.ts";
@@ -16,6 +16,15 @@ export interface Candidate extends HostAddress {
 
 /** What is the same for every server of the list. */
 export type SessionOptions = Omit<ConnectionOptions, "host" | "port" | "dial">;
+
+/** What a server that cannot do TLS may answer to the request for it: some just close. */
+const NO_TLS: ReadonlySet<DatabaseErrorCode> = new Set(["TLS_FAILED", "CONNECTION_LOST"]);
+
+/** A statement's own failures; before the session has begun, they are the server refusing it. */
+const REFUSALS: ReadonlySet<DatabaseErrorCode> = new Set([
+  "QUERY_FAILED",
+  "INSUFFICIENT_PRIVILEGE",
+]);
 
 type Encryption = "plain" | "tls" | "tls-if-offered";
 
@@ -38,7 +47,7 @@ export async function openSession(
   } catch (error) {
     const { code, sqlState } = classify(error);
     // 28000 is pg_hba.conf refusing this kind of connection; a wrong password is 28P01.
-    const mayHelp = sqlState === "28000" || (code === "TLS_FAILED" && first === "tls-if-offered");
+    const mayHelp = sqlState === "28000" || (first === "tls-if-offered" && NO_TLS.has(code));
     if (second === undefined || !mayHelp || signal.aborted) throw error;
     return await openEncrypted(candidate, second, config, session, signal);
   }
@@ -114,7 +123,6 @@ async function dial(
   }
 }
 
-/** A statement's own failure cannot happen here: it is the server refusing the session. */
 function asConnectFailure(error: unknown, server: string, signal: AbortSignal): DatabaseError {
   if (signal.aborted) return abortReason(signal);
   const failure = classify(error);
@@ -124,7 +132,7 @@ function asConnectFailure(error: unknown, server: string, signal: AbortSignal): 
   }
   // Refused by the pooler itself, for a parameter that only a server takes.
   if (failure.code === "POOLER_MISMATCH" && failure.sqlState) return undeclaredPooler(failure);
-  if (failure.code !== "QUERY_FAILED") return failure;
+  if (!REFUSALS.has(failure.code)) return failure;
   const { message, sqlState } = failure;
   return new DatabaseError("CONNECTION_REJECTED", { message, sqlState, cause: error });
 }

@@ -2,7 +2,7 @@ import { lookup as systemLookup } from "node:dns/promises";
 import net from "node:net";
 import type { HostAddress } from "../../config/mod.ts";
 import { abortable } from "../deadline.ts";
-import { abortReason, classify } from "../errors.ts";
+import { abortReason, classify, DatabaseError } from "../errors.ts";
 
 /** Settings of {@linkcode connectSocket}. */
 export interface SocketOptions {
@@ -21,7 +21,7 @@ const lookupAll: Lookup = (host) => systemLookup(host, { all: true, order: "verb
  * Every address of a host name, in the resolver's order. An IP address or the
  * directory of a unix socket is its own and only address.
  *
- * @throws {DatabaseError} `HOST_NOT_FOUND`, or the signal's reason.
+ * @throws {DatabaseError} `HOST_NOT_FOUND`, `HOST_UNREACHABLE`, or the signal's reason.
  */
 export async function resolveHost(
   host: string,
@@ -33,7 +33,7 @@ export async function resolveHost(
     const found = await abortable(lookup(host), signal);
     return found.map(({ address }) => address);
   } catch (error) {
-    throw classify(error);
+    throw unreachable(error);
   }
 }
 
@@ -60,11 +60,18 @@ export async function connectSocket(
     await untilEvent(socket, "connect", signal);
   } catch (error) {
     socket.destroy();
-    throw classify(error);
+    throw unreachable(error);
   }
   socket.setNoDelay(true);
   if (keepAliveIdleMs !== undefined) socket.setKeepAlive(true, keepAliveIdleMs);
   return socket;
+}
+
+/** An unknown error cannot be the database's, which has not been asked yet: EMFILE, for instance. */
+function unreachable(error: unknown): DatabaseError {
+  const failure = classify(error);
+  if (failure.code !== "QUERY_FAILED") return failure;
+  return new DatabaseError("HOST_UNREACHABLE", { message: failure.message, cause: error });
 }
 
 /**

@@ -6,6 +6,7 @@ export interface Statement {
   resolve: (result: unknown) => void;
   reject: (error: unknown) => void;
   cursor: (...args: unknown[]) => Cursor;
+  cancel: () => void;
   /** Whether it was written as a template string, so that its values are parameters. */
   readonly tagged: boolean;
   /** The parts of the text between the values. */

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import net from "node:net";
 import tls from "node:tls";
 import type { DatabaseTlsConfig } from "../../config/mod.ts";
-import { DatabaseError } from "../errors.ts";
+import { classify, DatabaseError } from "../errors.ts";
 import { untilEvent } from "./socket.ts";
 
 /** PostgreSQL's SSLRequest message: its length (8) and the code 1234.5679. */
@@ -15,7 +15,8 @@ const ACCEPTED = "S".charCodeAt(0);
  * @param host The name that the user configured; certificates are checked against it.
  * @returns The encrypted socket, or undefined when the server does no TLS; the
  * plain socket is then still good for an unencrypted session.
- * @throws {DatabaseError} `TLS_FAILED`, or the signal's reason.
+ * @throws {DatabaseError} `TLS_FAILED`, `CONNECTION_LOST` (or what else the socket failed with), or
+ * the signal's reason.
  *
  * Source: PostgreSQL documentation, "SSL Session Encryption" (55.2.10).
  */
@@ -38,9 +39,10 @@ export async function upgradeToTls(
     return secured;
   } catch (error) {
     if (error instanceof DatabaseError) throw error;
-    const reason = error instanceof Error ? error.message : "unknown error";
-    throw new DatabaseError("TLS_FAILED", {
-      message: `TLS with ${host} failed: ${reason}`,
+    const { code, message } = classify(error);
+    // A lost connection comes back by itself; anything else, such as a certificate, needs somebody.
+    throw new DatabaseError(code === "QUERY_FAILED" ? "TLS_FAILED" : code, {
+      message: `TLS with ${host} failed: ${message}`,
       cause: error,
     });
   }

@@ -4,6 +4,7 @@ import type { Clock } from "../clock.ts";
 import { createCircuit, isFailure } from "./database_circuit.ts";
 import { DatabaseError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
+import { slowDelay } from "../retry.ts";
 
 /** Settings of an {@linkcode Admission}. */
 export interface AdmissionOptions {
@@ -13,9 +14,6 @@ export interface AdmissionOptions {
   /** From 0 up to 1; for jitter. */
   readonly random: () => number;
 }
-
-/** How much later than configured a rejected login is tried again at most, as a part. */
-const SLOW_JITTER = 0.1;
 
 /**
  * The one place that decides whether a call may go to the database now: the circuit breaker, and
@@ -33,7 +31,7 @@ export class Admission {
     this.circuit.onTransition(({ reason, cause }) => {
       if (reason !== "forced") return;
       const message = `An operator stopped the use of the database: ${cause}`;
-      this.#failure = new DatabaseError("CIRCUIT_OPEN", { message });
+      this.#failure = new DatabaseError("STOPPED_BY_OPERATOR", { message });
     });
   }
 
@@ -67,7 +65,7 @@ export class Admission {
     const { retryAfterMs } = this.circuit.rejection();
     const cause = this.#failure;
     return new DatabaseError("CIRCUIT_OPEN", {
-      message: `The database is not asked while it fails: ${cause?.code}, ${cause?.message}`,
+      message: `The database is not asked at the moment: ${cause?.code}, ${cause?.message}`,
       cause,
       retryAfterMs,
     });
@@ -91,10 +89,10 @@ export class Admission {
     this.#failure = failure;
   }
 
-  /** What cannot pass by itself is asked for rarely, but not by all replicas at once. */
+  /** What cannot pass by itself is asked for rarely. */
   minOpenMs({ retryable }: DatabaseError): number {
-    const { config, random } = this.#options;
-    return retryable ? 0 : config.authRetryDelayMs * (1 + SLOW_JITTER * random());
+    const { config: { authRetryDelayMs }, random } = this.#options;
+    return retryable ? 0 : slowDelay({ authRetryDelayMs, random });
   }
 
   /** Lets nobody in any more. */

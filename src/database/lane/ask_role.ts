@@ -4,6 +4,7 @@ import { connect, type ConnectOptions } from "../connection/connect.ts";
 import type { Connection, ServerRole } from "../connection/connection.ts";
 import { Deadline } from "../deadline.ts";
 import { abortReason, classify, DatabaseError } from "../errors.ts";
+import { endLostSessions } from "./lost_sessions.ts";
 import type { PoolStats } from "../pool/mod.ts";
 
 /** Settings of {@linkcode askRole}. */
@@ -27,6 +28,11 @@ export interface BesideOptions {
   readonly clock: Clock;
 }
 
+/** How {@linkcode askBesideFull} connects, and beside what. */
+export interface BesideFullOptions extends BesideOptions {
+  readonly pool: { readonly inUse: readonly Connection[] };
+}
+
 /**
  * Asks the server for its role on a connection of the pool.
  *
@@ -35,6 +41,8 @@ export interface BesideOptions {
  */
 export async function askRole(options: AskOptions): Promise<ServerRole> {
   const { lend, stats, timeoutMs, signal, clock } = options;
+  // A connection that is lent for nothing would be destroyed.
+  if (signal?.aborted) throw abortReason(signal);
   let isAsking = false;
   using deadline = new Deadline({
     timeoutMs,
@@ -45,7 +53,7 @@ export async function askRole(options: AskOptions): Promise<ServerRole> {
   const ask = () =>
     lend((connection) => {
       isAsking = true;
-      return roleOf(connection, deadline.signal);
+      return answerOf(connection, deadline.signal, (connection) => connection.role());
     }, deadline.signal);
   try {
     return await ask();
@@ -56,13 +64,13 @@ export async function askRole(options: AskOptions): Promise<ServerRole> {
   }
 }
 
-/** As {@linkcode askRole}; beside the pool when that has no connection to give. */
-export async function findRole(ask: AskOptions, beside: BesideOptions): Promise<ServerRole> {
+/** As {@linkcode askRole}; as {@linkcode askBesideFull} when the pool has no connection to give. */
+export async function findRole(ask: AskOptions, beside: BesideFullOptions): Promise<ServerRole> {
   try {
     return await askRole(ask);
   } catch (error) {
     if (classify(error).code !== "ACQUIRE_TIMEOUT") throw error;
-    return await askBeside(beside, ask.signal);
+    return await askBesideFull(beside, ask.signal);
   }
 }
 
@@ -75,20 +83,41 @@ export async function findRole(ask: AskOptions, beside: BesideOptions): Promise<
 export async function askBeside(
   { config, connectOptions, clock }: BesideOptions,
   signal: AbortSignal | undefined,
+  ask = (connection: Connection) => connection.role(),
 ): Promise<ServerRole> {
   await using connection = await connect(config, { ...connectOptions, signal });
   const { pingTimeoutMs: timeoutMs } = config;
   using deadline = new Deadline({ timeoutMs, signal, clock, onTimeout: () => noAnswer(timeoutMs) });
-  return await roleOf(connection, deadline.signal);
+  return await answerOf(connection, deadline.signal, ask);
+}
+
+/**
+ * As {@linkcode askBeside}, beside a pool whose places are all taken: those whose sessions are lost
+ * are free after it. A pooler has other sessions than its server, so behind one nobody can tell.
+ */
+export function askBesideFull(
+  options: BesideFullOptions,
+  signal: AbortSignal | undefined,
+): Promise<ServerRole> {
+  const { config, pool } = options;
+  return askBeside(options, signal, async (connection) => {
+    const role = await connection.role();
+    if (config.pooler === "none") await endLostSessions(connection, pool.inUse);
+    return role;
+  });
 }
 
 /** A session that gives no answer in time is not used again. */
-async function roleOf(connection: Connection, signal: AbortSignal): Promise<ServerRole> {
+async function answerOf(
+  connection: Connection,
+  signal: AbortSignal,
+  ask: (connection: Connection) => Promise<ServerRole>,
+): Promise<ServerRole> {
   const onAbort = () => connection.destroy(abortReason(signal));
   if (signal.aborted) onAbort();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
-    return await connection.role();
+    return await ask(connection);
   } catch (error) {
     throw connection.explain(error);
   } finally {

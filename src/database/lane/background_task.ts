@@ -12,6 +12,7 @@ export interface BackgroundTaskOptions {
 export class BackgroundTask {
   readonly #options: BackgroundTaskOptions;
   #run: AbortController | undefined;
+  #isRestarting = false;
   #ended: Promise<void> = Promise.resolve();
   #isClosed = false;
 
@@ -26,8 +27,16 @@ export class BackgroundTask {
     this.#ended = this.#runOnce(this.#run.signal);
   }
 
+  /** Begins a run that knows of what is so now: the one that is under way is aborted. */
+  restart(): void {
+    this.stop();
+    this.#isRestarting = this.#run !== undefined;
+    this.start();
+  }
+
   /** Aborts the run that is under way. */
   stop(): void {
+    this.#isRestarting = false;
     this.#run?.abort(new DatabaseError("ABORTED"));
   }
 
@@ -41,6 +50,8 @@ export class BackgroundTask {
   async #runOnce(signal: AbortSignal): Promise<void> {
     await this.#options.run(signal).catch(() => {});
     this.#run = undefined;
-    if (this.#options.isNeeded?.() === true) this.start();
+    const isNeeded = this.#isRestarting || this.#options.isNeeded?.() === true;
+    this.#isRestarting = false;
+    if (isNeeded) this.start();
   }
 }

@@ -3,7 +3,7 @@ import type { Clock } from "../clock.ts";
 import { connect, type ConnectOptions } from "../connection/connect.ts";
 import type { Connection } from "../connection/connection.ts";
 import { abortable } from "../deadline.ts";
-import type { DatabaseError } from "../errors.ts";
+import { abortReason, DatabaseError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { ExhaustionWatch } from "./exhaustion_watch.ts";
 import { observeLending, observeOpening, type PoolName, type PoolObserver } from "../observer.ts";
@@ -22,10 +22,17 @@ export interface ConnectionPoolOptions {
   readonly name: PoolName;
 }
 
+/** Settings of one {@linkcode ConnectionPool.lend}. */
+export interface LendOptions extends AcquireOptions {
+  /** Told what `use` has thrown when its connection is closed by then. */
+  readonly onLost?: ((error: unknown) => void) | undefined;
+}
+
 /** The pool of connections that the configuration describes. */
 export class ConnectionPool {
   readonly #config: DatabaseConfig;
   readonly #pool: Pool<Connection>;
+  readonly #logger: Logger;
   readonly #observer: PoolObserver | undefined;
   readonly #clock: Clock;
   readonly #connectOptions: ConnectOptions;
@@ -34,6 +41,7 @@ export class ConnectionPool {
 
   constructor(config: DatabaseConfig, options: ConnectionPoolOptions) {
     this.#config = config;
+    this.#logger = options.logger;
     this.#observer = options.observer;
     this.#clock = options.clock;
     this.#connectOptions = options.connectOptions;
@@ -49,20 +57,44 @@ export class ConnectionPool {
     return this.#pool.stats();
   }
 
-  /** Acquires a connection for `use`, and releases it when that has settled. */
-  lend<T>(use: (connection: Connection) => Promise<T>, wait: AcquireOptions): Promise<T> {
-    if (this.#observer === undefined) return this.#lend(use, wait);
-    return observeLending(this.#observer, this.#clock, use, (use) => this.#lend(use, wait));
+  /** What callers have at the moment. */
+  get inUse(): readonly Connection[] {
+    return this.#pool.inUse;
   }
 
-  async #lend<T>(use: (connection: Connection) => Promise<T>, wait: AcquireOptions): Promise<T> {
-    const connection = this.#pool.tryAcquire() ?? await this.#acquire(wait);
+  /**
+   * Acquires a connection for `use`, and releases it when that has settled.
+   *
+   * @throws {DatabaseError} `INVALID_USE` when `use` succeeds but leaves a transaction open, which
+   * is then rolled back; and whatever acquiring and `use` throw.
+   */
+  lend<T>(use: (connection: Connection) => Promise<T>, options: LendOptions): Promise<T> {
+    if (this.#observer === undefined) return this.#lend(use, options);
+    return observeLending(this.#observer, this.#clock, use, (use) => this.#lend(use, options));
+  }
+
+  async #lend<T>(use: (connection: Connection) => Promise<T>, options: LendOptions): Promise<T> {
+    const connection = this.#pool.tryAcquire() ?? await this.#acquire(options);
     try {
-      return await use(connection);
+      const result = await use(connection);
+      if (connection.isInTransaction) throw this.#leftOpen();
+      return result;
+    } catch (error) {
+      if (connection.closed) options.onLost?.(error);
+      throw error;
     } finally {
-      this.#pool.release(connection);
+      // Nobody may go on in a transaction of somebody else: with its session it is rolled back.
+      this.#pool.release(connection, { broken: connection.isInTransaction });
       this.#exhaustion.released();
     }
+  }
+
+  #leftOpen(): DatabaseError {
+    const message = "An operation left a transaction open, which is rolled back: " +
+      "use transaction(), or end what was begun by hand";
+    const error = new DatabaseError("INVALID_USE", { message });
+    this.#logger.error({ event: "database.transaction_left_open", err: error }, message);
+    return error;
   }
 
   async #acquire(wait: AcquireOptions): Promise<Connection> {
@@ -76,16 +108,27 @@ export class ConnectionPool {
 
   /** Waits until as many connections are idle as are kept so, or no more can be opened now. */
   async warmUp(signal: AbortSignal): Promise<void> {
-    this.#pool.warmUp();
+    if (signal.aborted) throw abortReason(signal);
+    this.replenish();
     while (this.stats().idle < this.#config.minIdleConnections && this.#opening.size > 0) {
       const oneMore = Promise.race(this.#opening).catch(() => {});
       await abortable(oneMore, signal);
     }
   }
 
+  /** Begins to open as many connections as are kept idle; undoes {@linkcode empty}. */
+  replenish(): void {
+    this.#pool.warmUp();
+  }
+
   /** Drops everything that is open now; what is lent, when it comes back. */
   reset(): void {
     this.#pool.reset();
+  }
+
+  /** As {@linkcode reset}, and opens nothing that no caller waits for. */
+  empty(): void {
+    this.#pool.empty();
   }
 
   /** Turns away everyone who waits for a connection. */
@@ -122,6 +165,7 @@ function createPool(
     minIdle: config.minIdleConnections,
     retryInitialDelayMs: config.retryInitialDelayMs,
     retryMaxDelayMs: config.retryMaxDelayMs,
+    authRetryDelayMs: config.authRetryDelayMs,
     maxLifetimeMs: config.connectionMaxLifetimeMs,
     maxIdleTimeMs: config.connectionMaxIdleTimeMs,
     acquireTimeoutMs: config.acquireTimeoutMs,

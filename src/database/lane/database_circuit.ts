@@ -12,6 +12,7 @@ const IGNORED: ReadonlySet<DatabaseErrorCode> = new Set([
   "QUEUE_FULL",
   "POOL_CLOSED",
   "CIRCUIT_OPEN",
+  "STOPPED_BY_OPERATOR",
   "NOT_PREPARED",
   // A slow statement or a frozen server: the ping that follows tells which.
   "STATEMENT_TIMEOUT",

@@ -75,6 +75,7 @@ export class Lane implements Availability {
     });
     this.#recovery = new Recovery({
       circuit: this.circuit,
+      isReady: () => this.#isReady,
       attempt: (signal) => this.#attempt(signal),
       onFailure: (error) => this.#admission.notRecovered(error),
       minOpenMs: (error) => this.#admission.minOpenMs(error),
@@ -95,7 +96,7 @@ export class Lane implements Availability {
 
   get state(): "connecting" | "connected" | "disconnected" {
     if (this.circuit.state !== "closed") return "disconnected";
-    return this.#isSettled && this.#server.isPrepared ? "connected" : "connecting";
+    return this.#isReady ? "connected" : "connecting";
   }
 
   get isUsable(): boolean {
@@ -137,7 +138,7 @@ export class Lane implements Availability {
     const permit = this.#admission.admit();
     try {
       if (!this.#server.isPrepared) throw new DatabaseError("NOT_PREPARED");
-      const result = await this.#pool.lend(use, { signal });
+      const result = await this.#pool.lend(use, { signal, onLost: this.#onLost });
       permit.success();
       return result;
     } catch (error) {
@@ -179,6 +180,14 @@ export class Lane implements Availability {
     this.#settle();
   }
 
+  /**
+   * A call that its caller gave up is no news of the database. But a server that works would have
+   * taken the cancel, and kept the connection.
+   */
+  readonly #onLost = (error: unknown): void => {
+    if (error instanceof DatabaseError && newsOf(error).code === "ABORTED") this.#pinger.verify();
+  };
+
   #answered(role: ServerRole): void {
     this.#saw(role);
     if (this.#server.isPrepared) this.#settle();
@@ -198,9 +207,12 @@ export class Lane implements Availability {
   }
 
   #settle(): void {
-    if (this.#isSettled) return;
     this.#isSettled = true;
     this.#changed();
+  }
+
+  get #isReady(): boolean {
+    return this.#isSettled && this.#server.isPrepared;
   }
 
   get #isRefusingWrites(): boolean {
@@ -215,15 +227,15 @@ export class Lane implements Availability {
 
   #onTransition({ from, to, reason }: CircuitTransition): void {
     if (to === "open") {
-      this.#isSettled = true;
+      // A whole generation is stale at once, and whoever waits would only fail one by one.
+      this.#pool.rejectWaiters(() => this.#admission.rejection());
+      if (from === "closed" || reason === "forced") this.#pool.empty();
       if (reason === "forced") {
         this.#recovery.stop();
       } else {
-        // A whole generation is stale at once, and whoever waits would only fail one by one.
-        if (from === "closed") this.#pool.reset();
+        this.#isSettled = true;
         this.#recovery.start();
       }
-      this.#pool.rejectWaiters(() => this.#admission.rejection());
     } else if (reason === "reset") {
       this.#afterReset();
     }
@@ -232,8 +244,9 @@ export class Lane implements Availability {
 
   /** An operator believes that the database works. */
   #afterReset(): void {
-    if (!this.#server.isPrepared) return this.#recovery.start();
+    if (!this.#isReady) return this.#recovery.start();
     this.#recovery.stop();
-    this.#pinger.verify();
+    this.#pool.replenish();
+    this.#pinger.verifyAnew();
   }
 }

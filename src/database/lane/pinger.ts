@@ -1,6 +1,6 @@
 import type { DatabaseConfig } from "../../config/mod.ts";
 import type { Admission } from "./admission.ts";
-import { askBeside, type AskOptions, askRole, findRole } from "./ask_role.ts";
+import { askBesideFull, type AskOptions, askRole, findRole } from "./ask_role.ts";
 import { BackgroundTask } from "./background_task.ts";
 import type { Clock } from "../clock.ts";
 import type { ConnectOptions } from "../connection/connect.ts";
@@ -87,6 +87,11 @@ export class Pinger {
     this.#verification.start();
   }
 
+  /** Pings in the background, afresh: what a ping has found until now does not count any more. */
+  verifyAnew(): void {
+    this.#verification.restart();
+  }
+
   /** Ends the background work, and waits for its end. */
   async close(): Promise<void> {
     await Promise.all([this.#verification.close(), this.#stuckCheck.close()]);
@@ -96,7 +101,7 @@ export class Pinger {
     const { admission, onRole } = this.#options;
     using permit = admission.admit();
     try {
-      onRole(await askBeside(this.#options, signal));
+      onRole(await askBesideFull(this.#options, signal));
     } catch (error) {
       admission.trip(permit, classify(error));
     }

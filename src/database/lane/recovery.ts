@@ -8,6 +8,8 @@ import { classify, type DatabaseError } from "../errors.ts";
 export interface RecoveryOptions {
   /** Says when the next look is due. Nobody else may take the permits of its half-open state. */
   readonly circuit: CircuitBreaker;
+  /** Whether an attempt has made the database ready; until then it is looked for while closed too. */
+  readonly isReady: () => boolean;
   /** Looks for the database once, and makes it ready for use; throws when it is not there. */
   readonly attempt: (signal: AbortSignal) => Promise<void>;
   /** Called after each failure, before the circuit opens for longer. */
@@ -49,9 +51,14 @@ export class Recovery {
     return this.#task.close();
   }
 
-  /** Not while closed, and not while forced open: then the next news is the operator's. */
+  /**
+   * Not while forced open: then the next news is the operator's. Closed without being ready it is
+   * after a reset: the permit of the look that ran then is void, and so was its failure.
+   */
   get #isWanted(): boolean {
-    const { state, nextProbeInMs } = this.#options.circuit.snapshot();
+    const { circuit, isReady } = this.#options;
+    const { state, nextProbeInMs } = circuit.snapshot();
+    if (state === "closed") return !isReady();
     return state === "half-open" || nextProbeInMs !== undefined;
   }
 

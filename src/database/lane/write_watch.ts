@@ -37,6 +37,7 @@ export class WriteWatch {
         retry(() => this.#ask(signal), {
           initialDelayMs: config.retryInitialDelayMs,
           maxDelayMs: config.retryMaxDelayMs,
+          authRetryDelayMs: config.authRetryDelayMs,
           signal,
           clock,
           random,

@@ -37,19 +37,19 @@ export async function borrow<T>(
   try {
     return await (signal === undefined ? running : abortable(running, signal));
   } catch (error) {
-    const explain = (error: unknown) =>
+    const explainEnd = (error: unknown) =>
       isUnrepeatable && gate.mayHaveDone ? explainRest(error) : error;
     if (signal?.aborted) {
       const result = await interrupt(connection, gate, running, abortReason(signal))
-        .catch((error) => Promise.reject(explain(error)));
+        .catch((error) => Promise.reject(explainEnd(error)));
       // Success counts, also when it comes late, but what it did in a transaction is undone by now.
       if (!isTransaction) return result;
       throw abortReason(signal);
     }
-    const explained = explain(connection.explain(error));
     gate.close(tooLate());
     await settle(connection, gate);
-    throw explained;
+    // Statements have failed with typed errors already; all else is the affair of `work`.
+    throw explainEnd(error);
   } finally {
     gate.close(tooLate());
   }
@@ -70,12 +70,11 @@ async function interrupt<T>(
 ): Promise<T> {
   let end: PromiseSettledResult<T> | undefined;
   void Promise.allSettled([running]).then(([result]) => end = result);
-  await settle(connection, gate, reason);
-  if (end?.status === "fulfilled") return end.value;
+  const isUndone = await settle(connection, gate, reason);
+  if (end?.status === "fulfilled" && !isUndone) return end.value;
   // What was cut off has failed by now, but `work` may not have taken notice.
-  if (end === undefined) throw isUnknown(gate.lastFailure) ? gate.lastFailure : reason;
-  const error = connection.explain(end.reason);
-  throw isCancelled(error) ? reason : error;
+  if (end?.status !== "rejected") throw isUnknown(gate.lastFailure) ? gate.lastFailure : reason;
+  throw isCancelled(end.reason) ? reason : end.reason;
 }
 
 function isCancelled(error: unknown): boolean {

@@ -1,3 +1,4 @@
+import type { Stream } from "node:stream";
 import type { Access } from "../access_mode.ts";
 import type { Connection } from "../connection/connection.ts";
 import { borrow, type Work } from "./borrow.ts";
@@ -69,16 +70,33 @@ export async function runStatement<Row extends object>(
 ): Promise<readonly Row[]> {
   const { signal, timeoutMs, idempotent } = options;
   if (signal !== undefined || timeoutMs !== undefined || idempotent) {
-    return await runOperation(lender, (sql) => sql<Row[]>(strings, ...parameters), options);
+    const run: Work<readonly Row[]> = async (sql) =>
+      rowsOf(await sql<Row[]>(strings, ...parameters));
+    return await runOperation(lender, run, options);
   }
   // The fast path: nothing can interrupt it, and no `sql` is handed out, so it needs no gate.
   return await lender.lend(async (connection) => {
     try {
-      return await connection.sql<Row[]>(strings, ...parameters);
+      return rowsOf(await connection.sql<Row[]>(strings, ...parameters));
     } catch (error) {
+      if (isInvalidUse(error)) connection.destroy(); // It is in the middle of a COPY.
       throw isUnrepeatable(options) ? explainCommit(connection, error) : connection.explain(error);
     }
   }, undefined);
+}
+
+function isInvalidUse(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === "INVALID_USE";
+}
+
+/** @throws {DatabaseError} `INVALID_USE` for the stream that a COPY gives. */
+function rowsOf<Row>(result: readonly Row[]): readonly Row[] {
+  if (Array.isArray(result)) return result;
+  // It fails with its connection, and an error that nobody listens to ends the process.
+  (result as unknown as Stream).on("error", () => {});
+  throw new DatabaseError("INVALID_USE", {
+    message: "A single query cannot COPY: use `withConnection`, and end the stream inside it",
+  });
 }
 
 /** Lends a connection within the limit; once more when that may help and does no harm. */

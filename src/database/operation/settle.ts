@@ -18,23 +18,27 @@ const CANCEL_AGAIN_MS = 100;
  * happen any more. Only the answer to it proves the connection clean.
  *
  * @param reason What statements fail with that have to be cut off.
+ * @returns Whether a transaction was open, and is undone.
  */
 export async function settle(
   connection: Connection,
   gate: Gate,
   reason: DatabaseError = new DatabaseError("CONNECTION_LOST"),
-): Promise<void> {
-  if (connection.closed) return;
+): Promise<boolean> {
+  if (connection.closed) return false;
   using grace = new Deadline({ timeoutMs: GRACE_MS, onTimeout: () => reason });
   try {
     while (gate.isBusy) {
       await connection.cancel(grace.signal);
       await pause(gate, grace.signal);
     }
+    const { isInTransaction } = connection;
     // Outside a transaction it changes nothing, and it may also follow an error.
     await abortable(connection.sql`rollback`.simple(), grace.signal);
+    return isInTransaction;
   } catch {
     connection.destroy(reason);
+    return false;
   }
 }
 

@@ -30,8 +30,8 @@ export class Inventory<R extends Resource> {
   readonly #counters: PoolCounters;
   readonly #events: InventoryEvents<R>;
   readonly #entries = new Map<R, Entry<R>>();
+  readonly #closing = new Set<R>();
   #connecting = 0;
-  #closing = 0;
   #generation = 0;
 
   constructor(options: ResolvedOptions<R>, counters: PoolCounters, events: InventoryEvents<R>) {
@@ -45,7 +45,7 @@ export class Inventory<R extends Resource> {
   }
 
   get closing(): number {
-    return this.#closing;
+    return this.#closing.size;
   }
 
   get isEmpty(): boolean {
@@ -55,6 +55,11 @@ export class Inventory<R extends Resource> {
   get canOpen(): boolean {
     const { maxOpen, maxConnecting } = this.#options;
     return this.#taken < maxOpen && this.#connecting < maxConnecting;
+  }
+
+  get inUse(): readonly R[] {
+    const entries = [...this.#entries.values()].filter(({ inUse }) => inUse);
+    return entries.map(({ resource }) => resource);
   }
 
   find(resource: R): Entry<R> | undefined {
@@ -96,25 +101,26 @@ export class Inventory<R extends Resource> {
       return;
     }
     // It keeps its place until it has closed, or the other side could see one too many.
-    this.#closing++;
+    this.#closing.add(resource);
     const onClosed = () => {
-      this.#closing--;
+      this.#closing.delete(resource);
       this.#events.onFreed();
     };
     resource.close().then(onClosed, onClosed);
   }
 
-  /** Ends everything that is open at once. */
+  /** Ends everything that is open at once, and what is being closed. */
   destroyAll(): void {
     for (const { resource } of this.#entries.values()) {
       this.#counters.closedCount.shutdown++;
       resource.destroy();
     }
     this.#entries.clear();
+    for (const resource of this.#closing) resource.destroy();
   }
 
   get #taken(): number {
-    return this.#entries.size + this.#connecting + this.#closing;
+    return this.#entries.size + this.#connecting + this.#closing.size;
   }
 
   #add(resource: R, generation: number): Entry<R> {

@@ -32,6 +32,8 @@ export interface PoolOptions<R extends Resource> {
   readonly retryInitialDelayMs?: number | undefined;
   /** 10,000 by default. */
   readonly retryMaxDelayMs?: number | undefined;
+  /** How long `minIdle` waits after a failure that cannot pass by itself; 30,000 by default. */
+  readonly authRetryDelayMs?: number | undefined;
 
   /** 0 means unlimited; shortened by up to a tenth, so that resources do not all end together. */
   readonly maxLifetimeMs: number;
@@ -78,6 +80,7 @@ export function withDefaults<R extends Resource>(options: PoolOptions<R>) {
     minIdle: Math.min(options.minIdle ?? 0, maxIdle, maxOpen),
     retryInitialDelayMs: options.retryInitialDelayMs ?? 200,
     retryMaxDelayMs: options.retryMaxDelayMs ?? 10_000,
+    authRetryDelayMs: options.authRetryDelayMs ?? 30_000,
     maxLifetimeMs: options.maxLifetimeMs || Infinity,
     maxIdleTimeMs: options.maxIdleTimeMs || Infinity,
     maxWaiting: options.maxWaiting ?? Infinity,

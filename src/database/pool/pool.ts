@@ -117,7 +117,8 @@ export class Pool<R extends Resource> implements AsyncDisposable {
    * Gives a resource back. It is closed instead of kept when it is `broken` or has closed, is too
    * old, or is not needed.
    *
-   * @throws {Error} When the resource is not in use: it was released twice, or is another pool's.
+   * @throws {Error} When the resource is not in use: it was released twice, or is another pool's. A
+   * second release that comes when somebody else has it already cannot be told from that one's.
    */
   release(resource: R, { broken = false }: { readonly broken?: boolean } = {}): void {
     const entry = this.#inventory.find(resource);
@@ -141,6 +142,20 @@ export class Pool<R extends Resource> implements AsyncDisposable {
     // Its check fails now, and then it is dropped.
     for (const { resource } of this.#checking) resource.destroy();
     for (const entry of this.#idle.clear()) this.#inventory.close(entry, "reset");
+  }
+
+  /**
+   * As {@linkcode Pool.reset}, and opens nothing for `minIdle` until {@linkcode Pool.warmUp}. For
+   * when the other side is to be left alone.
+   */
+  empty(): void {
+    this.#minIdle.stop();
+    this.reset();
+  }
+
+  /** What callers have at the moment. */
+  get inUse(): readonly R[] {
+    return this.#inventory.inUse;
   }
 
   /** Turns away everyone who waits; for when there is nothing to wait for. */
@@ -208,7 +223,7 @@ export class Pool<R extends Resource> implements AsyncDisposable {
   }
 
   /**
-   * Checks or opens one resource for each waiter, and opens what is missing to `minIdle`. Called
+   * Checks what is idle, then opens, one resource for each waiter, and opens what is missing to `minIdle`. Called
    * whenever something may have become possible; a closing pool has only its end left.
    */
   #replenish(): void {
@@ -216,11 +231,15 @@ export class Pool<R extends Resource> implements AsyncDisposable {
       if (this.#inventory.isEmpty) this.#drained.resolve();
       return;
     }
-    while (this.#preparing < this.#waiters.size) {
+    // Also beside openings that are under way: those can take long, or fail.
+    while (this.#checking.size < this.#waiters.size) {
       const entry = this.#idle.take();
-      if (entry !== undefined) void this.#check(entry);
-      else if (this.#inventory.canOpen) this.#inventory.open(this.#shutdown.signal);
-      else return;
+      if (entry === undefined) break;
+      void this.#check(entry);
+    }
+    while (this.#preparing < this.#waiters.size) {
+      if (!this.#inventory.canOpen) return;
+      this.#inventory.open(this.#shutdown.signal);
     }
     const willBeIdle = () => this.#idle.size + this.#preparing - this.#waiters.size;
     while (this.#minIdle.wantsMoreThan(willBeIdle()) && this.#inventory.canOpen) {
@@ -230,7 +249,7 @@ export class Pool<R extends Resource> implements AsyncDisposable {
 
   #opened(entry: Entry<R>): void {
     if (entry.resource.closed) this.#minIdle.pause(new DatabaseError("CONNECTION_LOST"));
-    else if (!this.#isClosing) this.#minIdle.resume();
+    else this.#minIdle.succeeded();
     void entry.resource.whenClosed.then(() => this.#closedByItself(entry));
     this.#passOn(entry, false);
     this.#replenish();

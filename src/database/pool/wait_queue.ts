@@ -61,8 +61,10 @@ export class WaitQueue<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     let timer: TimerHandle | undefined;
     const onAbort = () => {
-      waiter.leave("aborted");
-      reject(abortReason(signal));
+      const reason = abortReason(signal);
+      // A deadline of the caller's for more than the wait.
+      waiter.leave(reason.code === "ACQUIRE_TIMEOUT" ? "timeout" : "aborted");
+      reject(reason);
     };
     const waiter: Waiter<T> = {
       resolve,

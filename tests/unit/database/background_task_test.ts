@@ -37,6 +37,32 @@ Deno.test("a run that is needed again follows, also after a failure", async () =
   assert.equal(runs.length, 2);
 });
 
+Deno.test("a restart aborts the run, and another one follows it, once", async () => {
+  const { task, runs } = taskTest();
+  task.restart();
+  assert.equal(runs.length, 1);
+  task.restart();
+  task.restart();
+  assert.ok(runs[0]!.signal.aborted);
+  assert.equal(runs.length, 1, "one run at most is under way");
+  for (const length of [2, 2]) {
+    runs.at(-1)!.end();
+    await settle();
+    assert.equal(runs.length, length);
+  }
+  assert.ok(!runs[1]!.signal.aborted);
+});
+
+Deno.test("a stop takes a restart back", async () => {
+  const { task, runs } = taskTest();
+  task.start();
+  task.restart();
+  task.stop();
+  runs[0]!.end();
+  await settle();
+  assert.equal(runs.length, 1);
+});
+
 Deno.test("close aborts the run, waits for its end, and lets nothing start", async () => {
   const { task, runs } = taskTest({ isNeeded: () => true });
   task.start();

@@ -37,6 +37,7 @@ const IGNORED: readonly DatabaseErrorCode[] = [
   "QUEUE_FULL",
   "POOL_CLOSED",
   "CIRCUIT_OPEN",
+  "STOPPED_BY_OPERATOR",
   "NOT_PREPARED",
   "STATEMENT_TIMEOUT",
 ];

@@ -11,7 +11,12 @@ import {
 function serverError(code: string, fields: Record<string, unknown> = {}): Error {
   const error = new Error("server message");
   error.name = "PostgresError";
-  return Object.assign(error, { code, severity: "ERROR", ...fields });
+  return Object.assign(error, { code, severity: "ERROR", severity_local: "ERROR", ...fields });
+}
+
+/** An error with which a server ends the session, or refuses it. */
+function fatalError(code: string): Error {
+  return serverError(code, { severity: "FATAL", severity_local: "FATAL" });
 }
 
 function socketError(code: string): Error {
@@ -40,6 +45,7 @@ const SQLSTATES:
     ["40002", "CONSTRAINT_VIOLATION", { retryable: false }],
     ["40003", "COMMIT_UNKNOWN", { retryable: false }],
     ["40P01", "DEADLOCK", { retryable: true }],
+    ["42501", "INSUFFICIENT_PRIVILEGE", { retryable: false }],
     ["53100", "OUT_OF_RESOURCES", { retryable: true }],
     ["53200", "OUT_OF_RESOURCES", { retryable: true }],
     ["53400", "QUERY_FAILED", { retryable: false }],
@@ -49,7 +55,7 @@ const SQLSTATES:
 
 Deno.test("errors of the server are classified by SQLSTATE", () => {
   for (const [sqlState, code, { retryable }] of SQLSTATES) {
-    const error = classify(serverError(sqlState));
+    const error = classify(fatalError(sqlState));
     assert.equal(error.code, code, sqlState);
     assert.equal(error.retryable, retryable, sqlState);
     assert.equal(error.sqlState, sqlState);
@@ -59,10 +65,27 @@ Deno.test("errors of the server are classified by SQLSTATE", () => {
 Deno.test("only what makes the database unusable is an outage", () => {
   const others = ["53100", "53300", "57014", "40001", "40P01", "55P03", "08007", "23505"];
   for (const sqlState of others) {
-    assert.equal(classify(serverError(sqlState)).isOutage, false, sqlState);
+    assert.equal(classify(fatalError(sqlState)).isOutage, false, sqlState);
   }
   for (const sqlState of ["08006", "57P01", "57P03", "28P01"]) {
-    assert.equal(classify(serverError(sqlState)).isOutage, true, sqlState);
+    assert.equal(classify(fatalError(sqlState)).isOutage, true, sqlState);
+  }
+});
+
+Deno.test("what fails a statement and not the session is no outage", () => {
+  // A wrong number of parameters, dblink, pg_database_size('missing'), set role.
+  for (const sqlState of ["08P01", "08001", "08006", "3D000", "28000", "57P01"]) {
+    const { code, isOutage, retryable } = classify(serverError(sqlState));
+    assert.deepEqual(
+      { code, isOutage, retryable },
+      { code: "QUERY_FAILED", isOutage: false, retryable: false },
+      sqlState,
+    );
+  }
+  for (const [sqlState, code, { retryable }] of SQLSTATES) {
+    const error = classify(serverError(sqlState));
+    if (classify(fatalError(sqlState)).isOutage) continue;
+    assert.deepEqual([error.code, error.retryable], [code, retryable], sqlState);
   }
 });
 
@@ -111,6 +134,25 @@ Deno.test("a cause keeps what finds the fault, and loses statement, values and o
   assert.match(inspect(classify(original), { depth: 20 }), /account_pkey/);
 });
 
+Deno.test("a data exception loses the value that it is about, in every language", () => {
+  const messages = [
+    ['invalid input syntax for type integer: "my: secret"', "ERROR", "type integer"],
+    ['value "secret" is out of range for type integer', "ERROR", "out of range for type integer"],
+    ["duplicate JSON object key value: secret", "ERROR", "duplicate JSON object key"],
+    ["division by zero", "ERROR", "division by zero"],
+    ["la sintaxis de entrada no es válida para tipo integer: «secret»", "ERROR", "tipo integer"],
+    ["ungültige Eingabesyntax für Typ integer: »secret«", "FEHLER", "not in English"],
+    ["syntaxe en entrée invalide pour le type integer : « secret »", "ERREUR", "not in English"],
+  ] as const;
+  for (const [message, severity_local, kept] of messages) {
+    const error = classify(Object.assign(serverError("22P02", { severity_local }), { message }));
+    const shown = inspect(error, { depth: 20, showHidden: true, getters: true });
+    assert.doesNotMatch(shown, /secret/);
+    assert.ok(error.message.includes(kept), error.message);
+    assert.match(error.message, /22P02/);
+  }
+});
+
 Deno.test("a DatabaseError is not classified again", () => {
   const error = new DatabaseError("POOL_CLOSED");
   assert.equal(classify(error), error);
@@ -146,7 +188,9 @@ Deno.test("PgBouncer's errors have one SQLSTATE, and are told apart by their mes
     ["server conn crashed?", "CONNECTION_LOST"],
   ];
   for (const [message, code] of messages) {
-    assert.equal(classify(Object.assign(serverError("08P01"), { message })).code, code, message);
+    // As it sends them: without the severity that a server does not translate.
+    const error = serverError("08P01", { severity: undefined, severity_local: "FATAL" });
+    assert.equal(classify(Object.assign(error, { message })).code, code, message);
     // Somebody else's words.
     assert.equal(classify(Object.assign(serverError("P0001"), { message })).code, "QUERY_FAILED");
   }

@@ -7,8 +7,15 @@ import { FakeClock, settle } from "./fake_clock.ts";
 const refused = new DatabaseError("CONNECTION_REFUSED");
 const rejected = new DatabaseError("AUTHENTICATION_FAILED");
 
-/** A recovery whose attempts end as `outcomes` says, the last one again and again. */
-function recoveryTest(outcomes: readonly (DatabaseError | undefined)[]) {
+/**
+ * A recovery whose attempts end as `outcomes` says, the last one again and again.
+ *
+ * @param onAttempt Called while each attempt is under way.
+ */
+function recoveryTest(
+  outcomes: readonly (DatabaseError | undefined)[],
+  onAttempt: (test: { circuit: CircuitBreaker; recovery: Recovery }) => void = () => {},
+) {
   const clock = new FakeClock();
   const circuit = new CircuitBreaker({
     initialOpenMs: 100,
@@ -19,11 +26,15 @@ function recoveryTest(outcomes: readonly (DatabaseError | undefined)[]) {
   const startedAt = clock.now();
   const attempts: number[] = [];
   const failures: string[] = [];
+  let isReady = false;
   const recovery = new Recovery({
     circuit,
+    isReady: () => isReady,
     attempt: () => {
       attempts.push(clock.now() - startedAt);
       const outcome = outcomes[Math.min(attempts.length, outcomes.length) - 1];
+      onAttempt({ circuit, recovery });
+      isReady ||= outcome === undefined;
       return outcome === undefined ? Promise.resolve() : Promise.reject(outcome);
     },
     onFailure: ({ code }) => failures.push(`${circuit.state} ${code}`),
@@ -90,9 +101,45 @@ Deno.test("a circuit that opens during a successful look is looked after", async
   assert.equal(circuit.state, "closed");
 });
 
+Deno.test("a reset during a look does not end the search before anything was found", async () => {
+  const { circuit, recovery, attempts, pass } = recoveryTest(
+    [refused, refused, undefined],
+    ({ circuit }) => {
+      if (attempts.length === 1) circuit.reset();
+    },
+  );
+  recovery.start();
+  await pass(99);
+  assert.deepEqual(attempts, [0, 0], "the failure of the first look was void");
+  assert.equal(circuit.state, "open", "that of the second was not");
+  await pass(1);
+  assert.deepEqual(attempts, [0, 0, 100]);
+  assert.equal(circuit.state, "closed");
+});
+
+Deno.test("a reset before a stopped search has ended begins it again", async () => {
+  const { circuit, recovery, attempts, pass } = recoveryTest(
+    [refused, undefined],
+    ({ circuit, recovery }) => {
+      if (attempts.length > 1) return;
+      circuit.forceOpen("maintenance");
+      recovery.stop();
+      circuit.reset();
+      recovery.start();
+    },
+  );
+  recovery.start();
+  await pass(0);
+  assert.equal(attempts.length, 2);
+  assert.equal(circuit.state, "closed");
+});
+
 Deno.test("stop and close end the search while it waits, and leave no timer", async () => {
   for (const end of ["stop", "close"] as const) {
-    const { clock, circuit, recovery, pass } = recoveryTest([refused]);
+    const { clock, circuit, recovery, pass } = recoveryTest([undefined, refused]);
+    recovery.start();
+    await pass(0);
+    circuit.tryAcquire()!.trip(refused);
     recovery.start();
     await pass(0);
     assert.equal(clock.pending, 1);

@@ -5,7 +5,7 @@ import { FakeClock, settle } from "./fake_clock.ts";
 
 const refused = new DatabaseError("CONNECTION_REFUSED");
 const rejected = new DatabaseError("AUTHENTICATION_FAILED");
-const LIMITS = { initialDelayMs: 100, maxDelayMs: 1000 };
+const LIMITS = { initialDelayMs: 100, maxDelayMs: 1000, authRetryDelayMs: 5000 };
 
 Deno.test("the limit of the delay doubles up to the cap, and the delay is a random part of it", () => {
   const delays = (random: number) =>
@@ -18,7 +18,15 @@ Deno.test("the limit of the delay doubles up to the cap, and the delay is a rand
 });
 
 Deno.test("an error that cannot pass by itself waits for the longest delay", () => {
-  assert.equal(retryDelay(1, rejected, { ...LIMITS, random: () => 0.1 }), 1000);
+  const readOnly = new DatabaseError("READ_ONLY");
+  assert.equal(retryDelay(1, readOnly, { ...LIMITS, random: () => 0.1 }), 1000);
+});
+
+Deno.test("an outage that cannot pass by itself waits for its own delay, and a random part more", () => {
+  const delays = [0, 0.5, 1].map((random) =>
+    retryDelay(1, rejected, { ...LIMITS, random: () => random })
+  );
+  assert.deepEqual(delays, [5000, 5250, 5500]);
 });
 
 Deno.test("it tries until it succeeds, and reports each failure", async () => {
@@ -35,7 +43,7 @@ Deno.test("it tries until it succeeds, and reports each failure", async () => {
       onFailure: ({ code }, delayMs) => failures.push([code, delayMs]),
     },
   );
-  for (const delayMs of [100, 1000]) {
+  for (const delayMs of [100, 5500]) {
     await settle();
     const before = attempts;
     clock.advance(delayMs - 1);
@@ -44,7 +52,7 @@ Deno.test("it tries until it succeeds, and reports each failure", async () => {
     clock.advance(1);
   }
   assert.equal(await result, 7);
-  assert.deepEqual(failures, [["CONNECTION_REFUSED", 100], ["AUTHENTICATION_FAILED", 1000]]);
+  assert.deepEqual(failures, [["CONNECTION_REFUSED", 100], ["AUTHENTICATION_FAILED", 5500]]);
 });
 
 Deno.test("the signal ends the wait, and leaves no timer", async () => {

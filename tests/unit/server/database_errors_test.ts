@@ -44,6 +44,7 @@ Deno.test("errors: what is no outage says what the client can do", () => {
     CONSTRAINT_VIOLATION: Code.FailedPrecondition,
     READ_ONLY: Code.FailedPrecondition,
     COMMIT_UNKNOWN: Code.Unknown,
+    INSUFFICIENT_PRIVILEGE: Code.Internal,
     QUERY_FAILED: Code.Internal,
   } as const;
   for (const [name, expected] of Object.entries(answers)) {

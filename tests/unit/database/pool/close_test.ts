@@ -55,6 +55,17 @@ Deno.test("when its time is over, close destroys what is still in use", async ()
   assert.equal(test.pool.stats().inUse, 0);
 });
 
+Deno.test("a close without patience destroys what is still saying goodbye", async () => {
+  const test = testPool();
+  const idle = await acquireOne(test);
+  test.pool.release(idle);
+  await test.pool.close({ timeoutMs: 0, signal: AbortSignal.abort() });
+  assert.equal(idle.ending, "close");
+  assert.equal(idle.closed, true);
+  await settle();
+  assert.equal(test.pool.stats().closing, 0);
+});
+
 Deno.test("a second close can be less patient than the first", async () => {
   const test = testPool();
   const busy = await acquireOne(test);

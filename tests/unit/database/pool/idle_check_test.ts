@@ -97,6 +97,25 @@ Deno.test("a check serves the first in the queue, and its result is kept when no
   assert.equal(test.pool.tryAcquire(), checked);
 });
 
+Deno.test("what is idle is checked for a caller also beside an opening that hangs or fails", async () => {
+  const test = checkedPool();
+  await twoStale(test);
+  const controller = new AbortController();
+  const all = [1, 2, 3].map(() => test.pool.acquire({ signal: controller.signal }));
+  controller.abort();
+  for (const one of all) await assert.rejects(one, { code: "ABORTED" });
+  for (const check of test.checks.splice(0)) check.resolve();
+  await settle();
+  test.clock.advance(100);
+  assert.equal(test.factory.pending, 1, "an opening that nobody waits for");
+
+  const acquired = test.pool.acquire();
+  assert.equal(test.checks.length, 1);
+  test.factory.fail(new Error("refused"));
+  test.checks[0]?.resolve();
+  assert.equal(await acquired, test.checks[0]?.resource);
+});
+
 Deno.test("a reset drops what is being checked, and its caller gets a new one", async () => {
   const test = checkedPool();
   const [idle, checked] = await twoStale(test);

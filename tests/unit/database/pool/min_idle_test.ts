@@ -8,6 +8,7 @@ const OPTIONS = {
   minIdle: 2,
   retryInitialDelayMs: RETRY_MS,
   retryMaxDelayMs: 400,
+  authRetryDelayMs: 5000,
   random: () => 1,
 };
 const REFUSED = new DatabaseError("CONNECTION_REFUSED");
@@ -49,6 +50,27 @@ Deno.test("what ends by age is replaced", async () => {
   assert.equal(test.factory.pending, 1);
 });
 
+Deno.test("an emptied pool opens nothing but for a caller, until warmUp", async () => {
+  const test = testPool(OPTIONS);
+  const used = await acquireOne(test);
+  const idle = test.factory.succeed();
+  await settle();
+  test.pool.empty();
+  // This one was under way, so it is neither kept nor replaced.
+  const late = test.factory.succeed();
+  await settle();
+  test.pool.release(used);
+  await settle();
+  for (const { ending } of [used, idle, late]) assert.equal(ending, "destroy");
+  assert.equal(test.pool.stats().idle, 0);
+  assert.equal(test.factory.pending, 0);
+
+  test.pool.release(await acquireOne(test));
+  assert.equal(test.factory.pending, 0, "a recovery's look is no end of it");
+  test.pool.warmUp();
+  assert.equal(test.factory.pending, 1);
+});
+
 Deno.test("openings in the background are bounded, and callers come first", async () => {
   const test = testPool({ ...OPTIONS, maxConnecting: 1 });
   test.pool.warmUp();
@@ -80,12 +102,12 @@ Deno.test("after a failure it waits, longer each time, and a success ends that",
   assert.equal(test.factory.pending, 1);
 });
 
-Deno.test("an error that cannot pass by itself waits for the longest delay", async () => {
+Deno.test("a rejected login is tried again rarely", async () => {
   const test = testPool({ ...OPTIONS, minIdle: 1 });
   test.pool.warmUp();
   test.factory.fail(new DatabaseError("AUTHENTICATION_FAILED"));
   await settle();
-  test.clock.advance(399);
+  test.clock.advance(5499);
   assert.equal(test.factory.pending, 0);
   test.clock.advance(1);
   assert.equal(test.factory.pending, 1);

@@ -44,6 +44,16 @@ Deno.test("a place in the queue is free again after a timeout or an abort", asyn
   assert.equal(await next, held);
 });
 
+Deno.test("a caller whose own deadline ends the wait counts as timed out", async () => {
+  const test = testPool({ maxOpen: 1 });
+  await acquireOne(test);
+  const controller = new AbortController();
+  const late = test.pool.acquire({ signal: controller.signal });
+  controller.abort(new DatabaseError("ACQUIRE_TIMEOUT"));
+  await assert.rejects(late, { code: "ACQUIRE_TIMEOUT" });
+  assert.equal(test.pool.stats().acquireTimeoutCount, 1);
+});
+
 Deno.test("no more than maxConnecting are opened at the same time", async () => {
   const test = testPool({ maxOpen: 3, maxConnecting: 2 });
   const waits = [1, 2, 3].map(() => test.pool.acquire());

@@ -1,0 +1,46 @@
+import { readFile } from "node:fs/promises";
+import { type DatabaseConfig, passwordInFile, type Secret } from "../../config/mod.ts";
+import type { Clock } from "../clock.ts";
+import { abortable, Deadline } from "../deadline.ts";
+import { DatabaseError } from "../errors.ts";
+
+/** Settings of {@linkcode currentPassword}. */
+export interface PasswordOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly clock?: Clock | undefined;
+  /** Called with each password that is read from the file. */
+  readonly onPassword?: ((password: Secret) => void) | undefined;
+}
+
+/**
+ * The password to log in with. Asked for on every connect, because the file may have changed.
+ *
+ * @throws {DatabaseError} `AUTHENTICATION_FAILED` when the file cannot be read, `CONNECT_TIMEOUT`
+ * when that takes too long, as it can over a network, or the signal's reason.
+ */
+export async function currentPassword(
+  { password, passwordFile, connectTimeoutMs }: DatabaseConfig,
+  { signal, clock, onPassword }: PasswordOptions,
+): Promise<string> {
+  if (passwordFile === undefined) return password?.reveal() ?? "";
+  using limit = new Deadline({
+    timeoutMs: connectTimeoutMs,
+    signal,
+    clock,
+    onTimeout: () =>
+      new DatabaseError("CONNECT_TIMEOUT", {
+        message: `The password file (DB_PASSWORD_FILE) was not read within ${connectTimeoutMs} ms`,
+      }),
+  });
+  try {
+    const current = passwordInFile(await abortable(readFile(passwordFile, "utf8"), limit.signal));
+    if (current !== undefined) onPassword?.(current);
+    return current?.reveal() ?? "";
+  } catch (error) {
+    if (error instanceof DatabaseError) throw error;
+    throw new DatabaseError("AUTHENTICATION_FAILED", {
+      message: "The password file (DB_PASSWORD_FILE) cannot be read",
+      cause: error,
+    });
+  }
+}
