@@ -1,0 +1,21 @@
+/**
+ * The circuit breaker as a library, around any operation: three failures in a row open it, and then
+ * calls fail at once until the dependency may be tried again.
+ *
+ * `deno run -A examples/circuit_breaker.ts`
+ */
+import { CircuitBreaker, CircuitOpenError } from "../src/database/circuit_breaker/mod.ts";
+
+const breaker = new CircuitBreaker({ consecutiveFailureThreshold: 3, initialOpenMs: 30_000 });
+breaker.onTransition(({ from, to, reason }) => console.log(`${from} to ${to}: ${reason}`));
+
+for (let call = 1; call <= 5; call++) {
+  try {
+    await breaker.execute(() => Deno.connect({ hostname: "127.0.0.1", port: 1 }));
+  } catch (error) {
+    const isRejected = error instanceof CircuitOpenError;
+    console.log(`call ${call}: ${isRejected ? "not tried" : "tried in vain"}`);
+  }
+}
+const { state, rejectedCount } = breaker.snapshot();
+console.log({ state, rejectedCount });
