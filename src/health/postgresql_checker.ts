@@ -10,6 +10,7 @@ import {
   type CircuitState as DatabaseCircuitState,
   type ConnectionBudget,
   DatabaseError,
+  type DatabaseErrorCode,
   type DatabaseManager,
   describeShortage,
   type PoolStats,
@@ -125,7 +126,6 @@ const CIRCUIT_STATES: Readonly<Record<DatabaseCircuitState, CircuitState>> = {
 };
 
 const NOT_PREPARED = "Database is not prepared for use";
-const STOPPED = "Use of the database is stopped by an operator";
 
 /** Connections that would not fit are no fault yet: they are told of, and change no status. */
 function healthy(budget: ConnectionBudget | undefined): string {
@@ -178,15 +178,16 @@ function exhausted({ code, publicMessage }: DatabaseError): Finding {
   };
 }
 
+function failureMessage(code: DatabaseErrorCode): string {
+  if (code === "STOPPED_BY_OPERATOR") return "Use of the database is stopped by an operator";
+  return code.startsWith("MIGRATION_") ? NOT_PREPARED : "Database connection failed";
+}
+
 function failed({ lastError }: DatabaseProbe, error: DatabaseError): Finding {
   const { code, publicMessage } = lastError ?? error;
   return {
     status: ServiceStatus.UNHEALTHY,
-    message: code === "STOPPED_BY_OPERATOR"
-      ? STOPPED
-      : code.startsWith("MIGRATION_")
-      ? NOT_PREPARED
-      : "Database connection failed",
+    message: failureMessage(code),
     error: publicMessage,
     errorCode: code,
     accessMode: AccessMode.UNAVAILABLE,
