@@ -94,6 +94,8 @@ export class DatabaseUnderLoad implements AsyncDisposable {
     }, options);
     const load = new DatabaseUnderLoad(manager, timeoutMs);
     await load.transfers.more("committed", 2 * WORKERS);
+    // Calls may get through before the first look at the server has ended.
+    await untilState(load.database, "connected");
     return load;
   }
 
