@@ -56,6 +56,7 @@ Deno.test("a change starts the service again, and a request in flight is answere
   await using run = project.run();
   await project.untilServing(1);
   const slow = project.ask("/slow");
+  await run.untilOutput(/asked for \/slow/);
   await project.writeVersion(2);
   await project.untilServing(2);
   assert.equal((await slow).version, 1);
@@ -94,6 +95,8 @@ Deno.test("one Ctrl-C that arrives twice is one; a later one stops without waiti
   await project.untilServing(1);
   const slow = project.ask("/slow");
   const forever = project.ask("/forever").then(() => "answered", () => "cut off");
+  await run.untilOutput(/asked for \/slow/);
+  await run.untilOutput(/asked for \/forever/);
   // deno task and the terminal both send it.
   run.send("SIGINT");
   run.send("SIGINT");

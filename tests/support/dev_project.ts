@@ -15,6 +15,7 @@ const server = Deno.serve(
   { hostname: env.SERVER_HOST, port: Number(env.SERVER_PORT), onListen() {} },
   async (request) => {
     const { pathname } = new URL(request.url);
+    console.log("asked for " + pathname);
     if (pathname === "/slow") await new Promise((resolve) => setTimeout(resolve, 2_000));
     if (pathname === "/forever") await new Promise(() => {});
     return Response.json({ version: VERSION, pid: Deno.pid, env });
