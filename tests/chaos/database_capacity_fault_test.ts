@@ -63,7 +63,9 @@ Deno.test("under load: others take every connection slot of the server", async (
         [load.database.config.applicationName],
       );
       await others.fill(server);
-      return load.database.poolStats().open === load.database.poolStats().connecting;
+      const { errorCode } = await load.health();
+      const { open, connecting } = load.database.poolStats();
+      return open === connecting && errorCode === "TOO_MANY_CONNECTIONS";
     }, { what: "the pool has no connection left" });
     await load.untilHealth(ServiceStatus.UNHEALTHY, ["TOO_MANY_CONNECTIONS"]);
     await load.transfers.more("failed", 20);

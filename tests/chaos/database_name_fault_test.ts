@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { ServiceStatus } from "../../gen/treasury/v1/health_pb.ts";
+import { eventually } from "../support/condition.ts";
 import { FaultProxy } from "../support/fault_proxy.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { DatabaseUnderLoad } from "./database/database_under_load.ts";
@@ -46,6 +47,10 @@ for (const [name, answerOf] of faults) {
       config: { hosts: [{ host: HOST, port: proxy.port }] },
       manager: { lookup: names.lookup },
     });
+    await eventually(() => {
+      const { open, connecting, max } = load.database.poolStats();
+      return open === max && connecting === 0;
+    }, { what: "no connection is still to be opened" });
     names.answer = answerOf(names);
     // Who is connected does not need the name.
     await load.transfers.more("committed", 20);

@@ -84,16 +84,16 @@ const faults: Omit<Fault, "network" | "end">[] = [
     name: "the network sends one byte at a time",
     // Slow is all that it is, so nothing may take it for an outage.
     config: {
-      connectTimeoutMs: 30_000,
-      pingTimeoutMs: 30_000,
-      acquireTimeoutMs: 30_000,
+      connectTimeoutMs: 120_000,
+      pingTimeoutMs: 120_000,
+      acquireTimeoutMs: 120_000,
       maxConnections: 2,
     },
-    timeoutMs: 30_000,
+    timeoutMs: 120_000,
     async begin({ proxy, load }) {
       proxy.shape({ trickle: true });
       proxy.endAll("close");
-      await load.transfers.more("committed", 5);
+      await load.transfers.more("committed", 2);
     },
   },
   ...(["request", "forwarded", "answer"] satisfies Moment[]).map((moment) => ({

@@ -10,6 +10,7 @@ prometheusTest(
   async (path) => {
     await using postgres = await startPostgres();
     await using service = await startService({ env: databaseEnv(postgres) });
+    await service.logged("database.connected");
     await using prometheus = await startPrometheus(path, new URL(service.url).host);
     const unreachable = () => prometheus.alerts("TreasuryDatabaseUnreachable");
     await eventually(async () => (await prometheus.query("treasury_database_up == 1")).length > 0, {

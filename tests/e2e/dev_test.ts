@@ -55,6 +55,7 @@ Deno.test("a change starts the service again, and a request in flight is answere
   await using project = await DevProject.make();
   await using run = project.run();
   await project.untilServing(1);
+  await run.untilOutput(/is up/); // the supervisor knows it too, or the next start is its first
   const slow = project.ask("/slow");
   await run.untilOutput(/asked for \/slow/);
   await project.writeVersion(2);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { untilNoSessions } from "../support/database_support.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { ROOT } from "../support/service.ts";
 
@@ -49,6 +50,6 @@ for (const [name, texts] of Object.entries(EXAMPLES)) {
       assert.ok(start >= 0, `${text} comes not, or too early, in\n${output}`);
       end = start + text.length;
     }
-    assert.equal(await postgres.sessions(), 0);
+    await untilNoSessions(postgres);
   });
 }

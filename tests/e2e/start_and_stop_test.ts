@@ -83,7 +83,12 @@ Deno.test("a stopping service is not ready, finishes what runs, and ends the dat
   client.write(get("/readyz"));
   const probed = ({ method, status }: LogRecord) => method === "/readyz" && status === 503;
   await eventually(() => service.logs.some(probed), { what: "it is not ready any more" });
-  await assert.rejects(RawSocket.connect(port), { code: "ECONNREFUSED" });
+  await eventually(async () => {
+    await assert.rejects(async () => {
+      await using _late = await RawSocket.connect(port);
+    }, { code: "ECONNREFUSED" });
+    return true;
+  }, { what: "the port refuses" });
 
   await postgres.resume();
   const answer = await client.readResponse();

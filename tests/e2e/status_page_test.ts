@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
+import { claimPort } from "../../dev/postgres/free_port.ts";
 import { browserTest } from "../support/browser.ts";
 import { eventually } from "../support/condition.ts";
 import { startPostgres } from "../support/postgres.ts";
@@ -107,9 +108,12 @@ browserTest("status page: accessible in light and dark, and on a phone", async (
 
 browserTest("status page: says when it is stale, and is live again by itself", async (browser) => {
   await using postgres = await startPostgres();
+  await using claim = await claimPort();
+  const SERVER_PORT = String(claim.port);
   const first = await startService({
     env: {
       ...databaseEnv(postgres),
+      SERVER_PORT,
       HEALTH_GRPC_DEPENDENCIES: "ledger=http://127.0.0.1:1?critical=false",
     },
   });
@@ -118,7 +122,6 @@ browserTest("status page: says when it is stale, and is live again by itself", a
   const { tab } = await openPage(browser, first.url);
   await shows(tab, "#overall-word", "Degraded");
   await shows(tab, "article h3", "ledger");
-  const { port } = new URL(first.url);
   first.kill("SIGKILL");
   await first.exited();
   await shows(tab, "#link", "Service not reachable, trying again");
@@ -127,7 +130,7 @@ browserTest("status page: says when it is stale, and is live again by itself", a
   assert.deepEqual(await violations(tab), []);
 
   await using _second = await startService({
-    env: { ...databaseEnv(postgres), SERVER_PORT: port },
+    env: { ...databaseEnv(postgres), SERVER_PORT },
   });
   await shows(tab, "#link", "Live");
   await shows(tab, "#checked", "Checked");

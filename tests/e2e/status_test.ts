@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import denoJson from "../../deno.json" with { type: "json" };
+import { claimPort } from "../../dev/postgres/free_port.ts";
 import { eventually } from "../support/condition.ts";
 import { assertHealthContract } from "../support/health_contract.ts";
 import { startPostgres } from "../support/postgres.ts";
@@ -129,7 +130,8 @@ Deno.test("status --json: the service's own answer, and what goes for it when th
 
 Deno.test("status --watch: follows outages of the database and of the service", async () => {
   await using postgres = await startPostgres();
-  const env = databaseEnv(postgres);
+  await using claim = await claimPort();
+  const env = { ...databaseEnv(postgres), SERVER_PORT: String(claim.port) };
   await using first = await startService({ env });
   await first.logged("database.connected");
   const { url } = first;
@@ -149,7 +151,7 @@ Deno.test("status --watch: follows outages of the database and of the service", 
   await watching.prints(`✖ UNREACHABLE  ${url}`, { from: seen });
   assert.match(watching.output.slice(seen), /STALE: what follows was told \d+ s ago/);
   seen = watching.output.length;
-  await using second = await startService({ env: { ...env, SERVER_PORT: new URL(url).port } });
+  await using second = await startService({ env });
   assert.equal(second.url, url);
   await watching.prints("● HEALTHY  Service", { from: seen });
 
