@@ -98,7 +98,7 @@ Deno.test("pool exhausted: queue, then reject; the circuit stays closed", async 
 
 Deno.test("query timeout: cancelled on the server, and the database is not given up", async () => {
   await using server = await startPostgres();
-  await using test = startManager(server, { circuitFailureThreshold: 1 });
+  await using test = startManager(server, { circuitFailureThreshold: 1, maxConnections: 1 });
   const { database } = test;
   await untilState(database, "connected");
   const slow = assert.rejects(database.query({ timeoutMs: 300 })`select pg_sleep(600)`, {
@@ -107,7 +107,7 @@ Deno.test("query timeout: cancelled on the server, and the database is not given
   });
   await slow;
   const running = await server.admin(
-    "select from pg_stat_activity where usename = $1 and state = 'active'",
+    "select from pg_stat_activity where usename = $1 and state = 'active' and query like '%pg_sleep%'",
     [server.database.user],
   );
   assert.equal(running.length, 0);

@@ -62,7 +62,7 @@ Deno.test("statements that the driver has sent together are all cancelled", asyn
       (sql) => Promise.all(seconds.map((seconds) => sql`select pg_sleep(${seconds})`)),
       { timeoutMs: 100 },
     );
-  await assert.rejects(statements([600, 601, 602]), { code: "STATEMENT_TIMEOUT" });
+  await assert.rejects(statements([600, 601]), { code: "STATEMENT_TIMEOUT" });
   assert.equal(await running(server), 0);
   assert.equal(await backendPid(lender), pid);
 });
@@ -98,7 +98,7 @@ Deno.test("no cancel is sent when nothing runs: before, between and after statem
       await sql`begin`;
       await sql`select 1`;
       return await never.promise;
-    }, { timeoutMs: 100, access: "read" }),
+    }, { timeoutMs: 2_000, access: "read" }),
     { code: "STATEMENT_TIMEOUT" },
   );
   const abort = new AbortController();
@@ -152,11 +152,12 @@ Deno.test("a timeout at the very end of a statement never hits the next one", as
   await Promise.all([warmUp(), warmUp(), warmUp(), warmUp()]);
   // Cancel requests come late, and overtake the session's own messages.
   proxy.shape({ jitterMs: 10 });
+  const LIMIT = { timeoutMs: 10, access: "read" } as const;
   const ends = { done: 0, timeout: 0 };
   const worker = async (rounds: number) => {
     for (let round = 0; round < rounds; round++) {
       const seconds = Math.random() * 0.01;
-      await runOperation(lender, (sql) => sql`select pg_sleep(${seconds})`, { timeoutMs: 10 }).then(
+      await runOperation(lender, (sql) => sql`select pg_sleep(${seconds})`, LIMIT).then(
         () => ends.done++,
         (error) => {
           // A connection that could not be proved clean is replaced.

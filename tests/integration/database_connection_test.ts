@@ -103,7 +103,7 @@ Deno.test("a transaction never goes on in another session", async () => {
   await assert.rejects(connection.sql`commit`.execute());
 
   assert.deepEqual(await server.admin("select * from step"), []);
-  assert.equal(await server.sessions(), 0);
+  await untilNoSessions(server);
 });
 
 Deno.test("close leaves no backend", async () => {

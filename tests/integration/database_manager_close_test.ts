@@ -87,7 +87,7 @@ Deno.test("close while an operator keeps it open", async () => {
   await assertClosed(test.database);
   test.database.circuit.reset();
   assert.equal(test.database.state, "closed", "nothing brings it back");
-  assert.equal(await server.sessions(), 0);
+  await untilNoSessions(server);
 });
 
 Deno.test("close while it waits for writes to come back", async () => {

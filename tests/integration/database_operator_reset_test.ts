@@ -22,7 +22,7 @@ Deno.test("a reset during the first look, which fails, does not end the search",
   await proxy.setMode("black-hole");
   const config = { hosts: [proxy.address], ...TIMES };
   await using test = startManager(server, config, { prepare: () => Promise.resolve() });
-  await eventually(() => proxy.stats.total === 1, { what: "the first look is under way" });
+  await eventually(() => proxy.stats.total >= 1, { what: "the first look is under way" });
   test.database.circuit.reset();
   await proxy.setMode("pass");
   await untilReady(test.database);
@@ -85,6 +85,7 @@ Deno.test("a reset during the ping that would have noticed a frozen server has i
   await using server = await startPostgres();
   await using test = startManager(server, { ...TIMES, minIdleConnections: 2 });
   const { database } = test;
+  await untilState(database, "connected");
   await eventually(() => database.poolStats().idle >= 2);
   await server.freeze();
   await assert.rejects(database.query({ timeoutMs: 50, access: "read" })`select 1`, {

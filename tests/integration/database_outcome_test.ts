@@ -118,7 +118,7 @@ for (const [code, options, end] of ENDS) {
 
 Deno.test("only an idempotent statement that the server stops is repeated, once", async () => {
   await using server = await createDatabase();
-  await using lender = poolLender(server.config({ options: "-c statement_timeout=200" }));
+  await using lender = poolLender(server.config({ options: "-c statement_timeout=500" }));
   await runOperation(lender, (sql) => sql.unsafe(`${CREATE}; create sequence attempt`));
   // Takes too long only for the first time.
   const once = (options: OperationOptions) =>

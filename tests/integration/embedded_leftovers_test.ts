@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runAs, serverAccount } from "../../dev/postgres/account.ts";
 import { removeIfThere } from "../../dev/files.ts";
+import { eventually } from "../support/condition.ts";
 import { findLeftovers } from "../support/leftovers.ts";
 import { startEmbeddedPostgres } from "../support/postgres.ts";
 import { TEST_PREFIX, TestDirectory } from "../support/postgres_directory.ts";
@@ -41,8 +42,12 @@ Deno.test("a directory and a process without a living owner are found", async ()
       args: ["-c", "sleep 60; :", `cluster_name=${name}`],
       ...runAs(account),
     }).spawn();
-    const leftovers = await leftoversOf(name);
-    assert.equal(leftovers.length, 2, leftovers.join("\n"));
+    // Until it runs sleep, the shell's child looks like the shell.
+    const leftovers = await eventually(async () => {
+      const found = await leftoversOf(name);
+      assert.equal(found.length, 2, found.join("\n"));
+      return found;
+    });
     assert.match(leftovers[0]!, new RegExp(`^process ${process.pid}: `));
     assert.equal(leftovers[1], `directory ${path}`);
   } finally {

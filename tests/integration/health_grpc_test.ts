@@ -239,7 +239,7 @@ Deno.test("GrpcChecker: a peer that accepts and never answers is given up in tim
       "DEADLINE_EXCEEDED",
       "Ledger service did not answer in time",
     );
-    assert.equal(peer.connections, i, "each check tries a new connection");
+    await eventually(() => peer.connections === i, { what: "each check tries a new connection" });
   }
 });
 

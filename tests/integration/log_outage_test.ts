@@ -60,7 +60,7 @@ Deno.test("an exhausted pool is logged once, and once when it is over", async ()
   await using postgres = await createDatabase();
   let aheadMs = 0;
   const clock = { ...systemClock, now: () => systemClock.now() + aheadMs };
-  const config = { maxConnections: 1, acquireTimeoutMs: 20 };
+  const config = { maxConnections: 1, acquireTimeoutMs: 20, idleCheckAfterMs: 3_600_000 };
   await using manager = startManager(postgres, config, { clock });
   const { database } = manager;
   await untilState(database, "connected");

@@ -22,7 +22,7 @@ for (const mode of POOL_MODES) {
         return "committed";
       },
     });
-    await transfers.more("committed", 1_000);
+    await transfers.more("committed", 300);
     const outcomes = await transfers.stop();
     await test.database.close();
     await assertLedger(server, outcomes);

@@ -8,7 +8,7 @@ import { GET_HEALTH, post, RawSocket } from "../support/raw_socket.ts";
 import { assertUnharmed, startServer } from "../support/server.ts";
 
 const PATH = "/treasury.v1.Health/GetHealth";
-const IMPATIENT = { headerTimeoutMs: 200, requestTimeoutMs: 400 };
+const IMPATIENT = { headerTimeoutMs: 1_000, requestTimeoutMs: 1_200 };
 
 Deno.test("slow clients: a silent connection is closed", async () => {
   await using server = await startServer(IMPATIENT);

@@ -103,11 +103,14 @@ const broken: Record<string, (sql: postgres.Sql, id: string) => Promise<Outcome>
 for (const [fault, transfer] of Object.entries(broken)) {
   Deno.test(`one ${fault} transfer among good ones fails the ledger`, async () => {
     await using server = await startPostgres();
-    const outcomes = await work(
-      server,
-      (sql, id) => id === "2-3" ? transfer(sql, id) : commit(sql, id),
-    );
-    await assert.rejects(assertLedger(server, outcomes), new RegExp(`\n1 ${fault}: 2-3$`));
+    let count = 0;
+    let wrong = "";
+    const outcomes = await work(server, (sql, id) => {
+      if (++count !== 10) return commit(sql, id);
+      wrong = id;
+      return transfer(sql, id);
+    });
+    await assert.rejects(assertLedger(server, outcomes), new RegExp(`\n1 ${fault}: ${wrong}$`));
   });
 }
 

@@ -6,6 +6,7 @@ import { getHealth, statusOf } from "../support/health_client.ts";
 import { type ExportedSpan, OtlpCollector } from "../support/otlp_collector.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { nameOf, RpcConnection, WIRES } from "../support/rpc_clients.ts";
+import { scrape } from "../support/scrape.ts";
 import { databaseEnv, type ServiceUnderTest, startService } from "../support/service.ts";
 
 const GET_HEALTH = "treasury.v1.Health/GetHealth";
@@ -21,6 +22,12 @@ function newTrace() {
 async function start(server: TestPostgres, env: Record<string, string>) {
   const service = await startService({ env: { ...databaseEnv(server), ...env } });
   await eventually(async () => await statusOf(`${service.url}/readyz`) === 200);
+  // The change to connected is checked too: a call that joined that check has none in its own trace.
+  const checks = { dependency: "postgresql-primary", status: "healthy" };
+  const name = "treasury_health_check_duration_seconds_count";
+  await eventually(async () => ((await scrape(service.url)).value(name, checks) ?? 0) >= 2, {
+    what: "the checks of the start have ended",
+  });
   return service;
 }
 

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Account, runAs, serverAccount } from "../../dev/postgres/account.ts";
-import { findFreePort } from "../../dev/postgres/free_port.ts";
+import { claimPort } from "../../dev/postgres/free_port.ts";
 import type { DatabaseConfig } from "../../src/config/mod.ts";
 import { connect } from "../../src/database/mod.ts";
 import { eventually } from "./condition.ts";
@@ -59,7 +59,7 @@ export class DebianServer implements AsyncDisposable {
     }
     if (standby) await Deno.writeTextFile(join(data, "standby.signal"), "");
 
-    const port = await findFreePort();
+    const { port } = cleanup.use(await claimPort());
     const settings = {
       // The certificate is not valid for the second one.
       listen_addresses: "127.0.0.1,127.0.0.2",
