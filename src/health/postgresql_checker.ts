@@ -158,7 +158,7 @@ const FINDINGS: Readonly<
   // The server answers, but the manager lets no query through until the migrations have run.
   UNAVAILABLE: ({ lastError }) => ({
     status: ServiceStatus.UNHEALTHY,
-    message: NOT_PREPARED,
+    message: lastError === undefined ? NOT_PREPARED : failureMessage(lastError.code),
     error: lastError?.publicMessage ?? "The database migrations have not ended yet.",
     errorCode: lastError?.code ?? "NOT_PREPARED",
     accessMode: AccessMode.UNAVAILABLE,
