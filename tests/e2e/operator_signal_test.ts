@@ -4,16 +4,16 @@ import { untilNoSessions } from "../support/database_support.ts";
 import { getHealth, statusOf } from "../support/health_client.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { startReplicationPair } from "../support/replication.ts";
+import { testUnless } from "../support/requirement.ts";
 import { scrape } from "../support/scrape.ts";
 import { databaseEnv, startService } from "../support/service.ts";
 
-// Windows has no SIGUSR2.
-const ignore = Deno.build.os === "windows";
+const noSignal = Deno.build.os === "windows" ? "needs SIGUSR2, which Windows lacks" : undefined;
 
-Deno.test({
-  name: "SIGUSR2 stops the use of the database, and gives it back when it comes again",
-  ignore,
-  async fn() {
+testUnless(
+  noSignal,
+  "SIGUSR2 stops the use of the database, and gives it back when it comes again",
+  async () => {
     await using postgres = await startPostgres();
     const env = { ...databaseEnv(postgres), DB_MIN_IDLE_CONNECTIONS: "2" };
     await using service = await startService({ env });
@@ -45,12 +45,12 @@ Deno.test({
     await eventually(async () => (await getHealth(service.url)).status === "HEALTHY");
     assert.equal((await service.stop()).code, 0);
   },
-});
+);
 
-Deno.test({
-  name: "SIGUSR2 stops the use of the read hosts too",
-  ignore,
-  async fn() {
+testUnless(
+  noSignal,
+  "SIGUSR2 stops the use of the read hosts too",
+  async () => {
     await using pair = await startReplicationPair();
     const { host, port } = pair.standby.database;
     const env = { ...databaseEnv(pair.primary), DB_READ_HOSTS: `${host}:${port}` };
@@ -74,4 +74,4 @@ Deno.test({
     await service.logged("database.use_allowed");
     await eventually(() => circuitsAre("closed"), { what: "both circuits are closed again" });
   },
-});
+);

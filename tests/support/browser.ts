@@ -1,4 +1,5 @@
 import { type Browser, chromium } from "playwright-core";
+import { testUnless } from "./requirement.ts";
 
 /** Where Chromium and Chrome are found; `CHROMIUM_PATH` comes first. */
 const CANDIDATES = [
@@ -42,12 +43,8 @@ async function startBrowser(executablePath: string): Promise<Browser & AsyncDisp
  * browser is a failure.
  */
 export function browserTest(name: string, run: (browser: Browser) => Promise<void>): void {
-  const ignore = browserPath === undefined && Deno.env.get("CI") === undefined;
-  Deno.test({
-    name: ignore ? `${name} (ignored: ${WHY})` : name,
-    ignore,
-    fn: () => withBrowser(run),
-  });
+  const isIgnored = browserPath === undefined && Deno.env.get("CI") === undefined;
+  testUnless(isIgnored ? WHY : undefined, name, () => withBrowser(run));
 }
 
 /** @throws {Error} When there is no browser on this machine. */
