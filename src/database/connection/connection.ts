@@ -248,8 +248,16 @@ export class Connection implements Resource, AsyncDisposable {
   #handOutSocket(): net.Socket {
     if (this.#handedOut || this.closed) throw closedError();
     this.#handedOut = true;
-    this.#farewell.listen(this.#socket, () => !this.#statements.isBusy);
-    this.#transaction.listen(this.#socket);
+    // Before the driver listens, so as to miss nothing, and to know when a statement has ended.
+    this.#socket.on("data", (chunk: Uint8Array) => this.#hear(chunk));
     return this.#socket;
+  }
+
+  /** One listener for all, as every answer comes through here. */
+  #hear(chunk: Uint8Array): void {
+    this.#transaction.hear(chunk);
+    const isEnd = this.#farewell.hear(chunk) && !this.#statements.isBusy;
+    // Until the server's process has gone too, an idle session would be lent again.
+    if (isEnd && this.#farewell.error !== undefined) this.#socket.destroy();
   }
 }

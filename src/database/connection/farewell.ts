@@ -1,5 +1,4 @@
 import { Buffer } from "node:buffer";
-import type net from "node:net";
 import { classify, type DatabaseError, type DatabaseErrorCode } from "../errors.ts";
 
 /** Longer is no error message; keeping results alive would only cost memory. */
@@ -24,15 +23,10 @@ const TELLING: ReadonlySet<DatabaseErrorCode> = new Set([
 export class Farewell {
   #last: Uint8Array | undefined;
 
-  /**
-   * Begins to listen; before the driver does, so as to miss nothing. Destroys the socket when the
-   * session ends while `isIdle`: until the server's process has gone too, it would be lent again.
-   */
-  listen(socket: net.Socket, isIdle: () => boolean): void {
-    socket.on("data", (chunk: Uint8Array) => {
-      this.#last = chunk.length <= MAX_BYTES ? chunk : undefined;
-      if (chunk[0] === ERROR_RESPONSE && isIdle() && this.error !== undefined) socket.destroy();
-    });
+  /** Hears what has come from the server. @returns Whether it may end with a farewell. */
+  hear(chunk: Uint8Array): boolean {
+    this.#last = chunk.length <= MAX_BYTES ? chunk : undefined;
+    return chunk[0] === ERROR_RESPONSE;
   }
 
   /** Undefined when the session ended without a word. */

@@ -1,5 +1,3 @@
-import type net from "node:net";
-
 /** The third status is `I`, idle. */
 const IN_TRANSACTION = "T".charCodeAt(0);
 /** In a transaction that an error has ended, until it is rolled back. */
@@ -16,11 +14,9 @@ const IN_FAILED_TRANSACTION = "E".charCodeAt(0);
 export class TransactionStatus {
   #lastByte: number | undefined;
 
-  /** Begins to listen; before the driver does, so as to know when a statement has ended. */
-  listen(socket: net.Socket): void {
-    socket.on("data", (chunk: Uint8Array) => {
-      this.#lastByte = chunk[chunk.length - 1];
-    });
+  /** Hears what has come from the server. */
+  hear(chunk: Uint8Array): void {
+    this.#lastByte = chunk[chunk.length - 1];
   }
 
   /** Means something only while nothing runs. */
