@@ -61,7 +61,6 @@ export class CircuitBreaker {
   }
 
   get state(): CircuitState {
-    // Closed, it stays closed whatever the time is, and a look at the clock is what costs most here.
     if (this.#circuit.state !== "closed") this.#advance();
     return this.#circuit.state;
   }
@@ -96,7 +95,7 @@ export class CircuitBreaker {
    * longer than all the rest, so {@linkcode CircuitBreaker.rejection} makes it on demand.
    */
   tryAcquire(): CircuitPermit | undefined {
-    const now = this.#advance();
+    const now = this.#needsTime ? this.#advance() : 0;
     const { state, transitionCount: period } = this.#circuit;
     const isFull = this.#probes.size >= this.#options.permittedCallsInHalfOpen;
     if (state === "open" || (state === "half-open" && isFull)) {
@@ -149,6 +148,15 @@ export class CircuitBreaker {
     });
   }
 
+  /**
+   * Closed, it stays closed whatever the time is, and only slow calls have to be timed. A look at the
+   * clock is what costs most here.
+   */
+  get #needsTime(): boolean {
+    const { slowCallDurationThresholdMs } = this.#options;
+    return this.#circuit.state !== "closed" || slowCallDurationThresholdMs !== Infinity;
+  }
+
   /** Takes the steps that time alone decides, as of when they were due. Gives the time. */
   #advance(): number {
     const now = this.#options.clock.now();
@@ -168,7 +176,8 @@ export class CircuitBreaker {
     error: unknown,
     minOpenMs: number,
   ): void => {
-    const now = this.#advance();
+    const isTimeless = outcome === "success" && !this.#needsTime;
+    const now = isTimeless ? permit.startedAt : this.#advance();
     if (permit.period !== this.#circuit.transitionCount) return;
     // First, so that a predicate that throws cannot keep the place.
     this.#probes.delete(permit);

@@ -34,6 +34,7 @@ type OnSettled = (
 /** The permit as its breaker sees it. */
 export class Permit implements CircuitPermit {
   readonly period: number;
+  /** In the clock's milliseconds; 0 when the breaker needs no time. */
   readonly startedAt: number;
   #onSettled: OnSettled | undefined;
 

@@ -53,13 +53,16 @@ function isStatement(value: unknown): value is Statement {
 
 function watchStatement(statement: Statement, listener: StatementListener): void {
   const send = statement.handler;
-  statement.handler = () => {
+  // First named, here and below: a function that is written where it is assigned to a property is
+  // taken by V8 for one that stays, and lives, with its statement, until the next full collection.
+  const sendWatched = () => {
     const refusal = listener.onSend(statement);
     if (refusal !== undefined) return statement.reject(refusal);
     watchEnd(statement, listener);
     send(statement);
     listener.onSent?.();
   };
+  statement.handler = sendWatched;
 }
 
 /** The driver's own needs a socket of its own, and forgets that the answer still comes. */
@@ -78,8 +81,10 @@ function watchEnd(statement: Statement, listener: StatementListener): void {
     return;
   }
   const { resolve, reject } = statement;
-  statement.resolve = (result) => ending.succeed(resolve, result);
-  statement.reject = (error) => ending.fail(reject, error);
+  const succeed = (result: unknown) => ending.succeed(resolve, result);
+  const fail = (error: unknown) => ending.fail(reject, error);
+  statement.resolve = succeed;
+  statement.reject = fail;
 }
 
 /** Tells the listener of the end of one statement, once: the driver can reject what has ended. */

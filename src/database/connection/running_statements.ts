@@ -16,7 +16,8 @@ export interface RunningStatementsOptions {
  */
 export class RunningStatements implements StatementListener {
   readonly #options: RunningStatementsOptions;
-  readonly #running = new Set<Statement>();
+  /** Not a Set: that makes a table for every statement that is alone, and each keeps the next alive. */
+  readonly #running: Statement[] = [];
   #sending: Statement | undefined;
 
   constructor(options: RunningStatementsOptions) {
@@ -24,13 +25,13 @@ export class RunningStatements implements StatementListener {
   }
 
   get isBusy(): boolean {
-    return this.#running.size > 0;
+    return this.#running.length > 0;
   }
 
   readonly onSend = (statement: Statement): Error | undefined => {
     const refusal = this.#options.refusal();
     if (refusal !== undefined) return refusal;
-    this.#running.add(statement);
+    this.#running.push(statement);
     this.#sending = statement;
     return undefined;
   };
@@ -46,7 +47,7 @@ export class RunningStatements implements StatementListener {
     const sending = this.#sending;
     if (sending === statement) return error;
     if (sending === undefined) {
-      const isOwn = this.#running.size < 2 || isDatabaseFailure(error);
+      const isOwn = this.#running.length < 2 || isDatabaseFailure(error);
       return isOwn ? error : this.#options.onMixUp();
     }
     sending.reject(error);
@@ -54,10 +55,14 @@ export class RunningStatements implements StatementListener {
     return this.#options.onMixUp();
   };
 
-  readonly onEnded = (statement: Statement): void => void this.#running.delete(statement);
+  readonly onEnded = (statement: Statement): void => {
+    // Nearly always the first: answers come in the order of the statements.
+    const index = this.#running.indexOf(statement);
+    if (index !== -1) this.#running.splice(index, 1);
+  };
 
   /** Fails everything that runs. */
   failAll(error: Error): void {
-    for (const statement of this.#running) statement.reject(error);
+    for (const statement of [...this.#running]) statement.reject(error);
   }
 }

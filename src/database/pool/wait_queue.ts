@@ -129,6 +129,9 @@ export class WaitQueue<T> {
     else previous.next = next;
     if (next === undefined) this.#last = previous;
     else next.previous = previous;
+    // Garbage that has grown old would keep all those alive that came after it.
+    waiter.previous = undefined;
+    waiter.next = undefined;
     this.#size--;
   }
 }
