@@ -1,7 +1,7 @@
 import pg from "pg";
 import postgres from "postgres";
 import { DatabaseManager } from "../src/database/mod.ts";
-import type { TestPostgres } from "../tests/support/postgres.ts";
+import type { TestDatabase } from "../tests/support/postgres_database.ts";
 
 /** Runs one statement for a caller. */
 export type RunOne = (caller: number) => PromiseLike<unknown>;
@@ -21,7 +21,7 @@ export interface Contender extends AsyncDisposable {
 const MAX_CONNECTIONS = 25;
 
 /** The manager: a pool of 25, and a state that is asked before every statement. */
-export async function manager(server: TestPostgres): Promise<Contender> {
+export async function manager(server: TestDatabase): Promise<Contender> {
   const database = new DatabaseManager(
     // npm:pg's Pool has no limit of idle connections either.
     server.config({ maxConnections: MAX_CONNECTIONS, maxIdleConnections: MAX_CONNECTIONS }),
@@ -39,7 +39,7 @@ export async function manager(server: TestPostgres): Promise<Contender> {
 }
 
 /** postgres.js with one connection for each caller, and nothing around it. */
-export async function bareDriver(server: TestPostgres, callers: number): Promise<Contender> {
+export async function bareDriver(server: TestDatabase, callers: number): Promise<Contender> {
   const clients = Array.from(
     { length: callers },
     () =>
@@ -65,7 +65,7 @@ export async function bareDriver(server: TestPostgres, callers: number): Promise
 }
 
 /** npm:pg's Pool of 25. */
-export async function pgPool(server: TestPostgres): Promise<Contender> {
+export async function pgPool(server: TestDatabase): Promise<Contender> {
   const pool = new pg.Pool({ ...server.database, max: MAX_CONNECTIONS, idleTimeoutMillis: 0 });
   await pool.query("select 1 as one");
   return {
