@@ -1,5 +1,6 @@
 import type net from "node:net";
 import postgres from "postgres";
+import { tagStatements } from "./tagged_statement.ts";
 
 /**
  * postgres.js without what belongs to its own pool: tagged templates, helpers,
@@ -74,5 +75,5 @@ export function createClient(options: ClientOptions): postgres.Sql {
     connection: options.parameters,
     socket: options.socket,
   };
-  return postgres(exact as unknown as postgres.Options<Record<string, never>>) as postgres.Sql;
+  return tagStatements(postgres(exact as unknown as postgres.Options<Record<string, never>>));
 }
