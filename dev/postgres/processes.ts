@@ -51,6 +51,38 @@ export async function killServerProcesses(name: string): Promise<void> {
   }
 }
 
+/**
+ * Stops every process of the server `name`, and waits until they stand still: a process that is not
+ * on a processor takes the signal only when it is its turn.
+ */
+export async function stopServerProcesses(name: string): Promise<void> {
+  // The postmaster is first in the list; a second look catches what it forked before it stopped.
+  for (let look = 0; look < 2; look++) {
+    for (const { pid } of await serverProcesses(name)) {
+      sendSignal(pid, "SIGSTOP");
+      while (await isRunning(pid)) await delay(5);
+    }
+  }
+}
+
+/** Whether a process is neither stopped nor gone. */
+async function isRunning(pid: number): Promise<boolean> {
+  const state = Deno.build.os === "linux" ? await stateFromProc(pid) : await stateFromPs(pid);
+  return state !== undefined && !/[TtZX]/.test(state);
+}
+
+async function stateFromProc(pid: number): Promise<string | undefined> {
+  // A process may end meanwhile.
+  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
+  return /^State:\s+(\w)/m.exec(status)?.[1];
+}
+
+async function stateFromPs(pid: number): Promise<string | undefined> {
+  const { stdout } = await new Deno.Command("ps", { args: ["-o", "state=", "-p", `${pid}`] })
+    .output();
+  return /^\s*(\w)/.exec(new TextDecoder().decode(stdout))?.[1];
+}
+
 async function listFromProc(): Promise<RunningProcess[]> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
   const commands = await Promise.all(

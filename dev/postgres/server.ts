@@ -14,7 +14,12 @@ import {
 } from "./cluster.ts";
 import { DirectoryLock } from "./directory_lock.ts";
 import { claimPort, type PortClaim } from "./free_port.ts";
-import { killServerProcesses, sendSignal, serverProcesses } from "./processes.ts";
+import {
+  killServerProcesses,
+  sendSignal,
+  serverProcesses,
+  stopServerProcesses,
+} from "./processes.ts";
 import { Postmaster } from "./postmaster.ts";
 
 /** How to connect to a server as one role. */
@@ -174,11 +179,7 @@ export class EmbeddedServer implements AsyncDisposable {
 
   /** Stops the clock of every process of the server: it holds its connections and answers nothing. */
   async freeze(): Promise<void> {
-    // The postmaster is first in the list, so it forks no process behind our back; a second pass
-    // finds the ones that it forked during the first.
-    for (let pass = 0; pass < 2; pass++) {
-      for (const { pid } of await serverProcesses(this.name)) sendSignal(pid, "SIGSTOP");
-    }
+    await stopServerProcesses(this.name);
   }
 
   /** Undoes {@linkcode freeze}. */

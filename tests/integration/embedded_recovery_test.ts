@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runAs, serverAccount } from "../../dev/postgres/account.ts";
 import { clusterPaths } from "../../dev/postgres/cluster.ts";
-import { sendSignal, serverProcesses } from "../../dev/postgres/processes.ts";
+import { sendSignal, serverProcesses, stopServerProcesses } from "../../dev/postgres/processes.ts";
 import { EmbeddedServer } from "../../dev/postgres/server.ts";
 import { exists } from "../../dev/files.ts";
 import { eventually } from "../support/condition.ts";
@@ -63,11 +63,7 @@ for (const state of ["running", "frozen"] as const) {
 
     owner.kill("SIGKILL");
     await owner.status;
-    if (state === "frozen") {
-      for (const { pid } of await serverProcesses(directory.serverName)) {
-        sendSignal(pid, "SIGSTOP");
-      }
-    }
+    if (state === "frozen") await stopServerProcesses(directory.serverName);
     await server.start();
     assert.notEqual(server.pid, orphan.pid);
     const pids = (await serverProcesses(directory.serverName)).map(({ pid }) => pid);
