@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
 import { type DatabaseConfig, Secret } from "../../src/config/mod.ts";
 import { connect, DatabaseError } from "../../src/database/mod.ts";
@@ -8,6 +9,11 @@ import { createDatabase, startPostgres, type TestPostgres } from "../support/pos
 import { DebianServer, whyNoDebianServer } from "../support/database_debian_server.ts";
 import { fakeServer, untilNoSessions, watchUnhandled } from "../support/database_support.ts";
 import { testUnless } from "../support/requirement.ts";
+import { databaseEnv } from "../support/service.ts";
+
+const APPLICATION_NAME_MAIN = fileURLToPath(
+  new URL("../support/application_name_main.ts", import.meta.url),
+);
 
 /** A port that nothing listens on. */
 function closedPort(): number {
@@ -51,15 +57,14 @@ Deno.test("a session has the configured parameters", async () => {
 
 Deno.test("PG* variables do not reach the session: the configuration has read them", async () => {
   await using server = await startPostgres();
-  const names = ["PGTARGETSESSIONATTRS", "PGAPPNAME", "PGMAX_LIFETIME"];
-  for (const name of names) Deno.env.set(name, "any");
-  try {
-    await using connection = await connect(server.config());
-    const [row] = await connection.sql`select current_setting('application_name') as application`;
-    assert.equal(row?.application, "treasury-test");
-  } finally {
-    for (const name of names) Deno.env.delete(name);
-  }
+  // In a process of its own: test files that run at the same time share their variables.
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", APPLICATION_NAME_MAIN, JSON.stringify(databaseEnv(server))],
+    env: { PGTARGETSESSIONATTRS: "any", PGAPPNAME: "any", PGMAX_LIFETIME: "any" },
+  }).output();
+  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  assert.equal(code, 0, decode(stderr));
+  assert.equal(decode(stdout), "treasury-service");
 });
 
 Deno.test("a refused login says so, shows no password, and tries no other host", async () => {
