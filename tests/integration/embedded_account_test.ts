@@ -67,9 +67,12 @@ testUnless(
       console.log(`skipped: ${root} is closed to other users`);
       return;
     }
-    // Deno itself may be in root's home directory.
+    // Deno itself may be in root's home directory. Copied by a process of its own: a file that
+    // this one had open for writing could still be open in a child that another test is just
+    // spawning, and then it cannot be run (ETXTBSY).
     const deno = join(directory.path, "deno");
-    await Deno.copyFile(Deno.execPath(), deno);
+    const copy = await new Deno.Command("cp", { args: [Deno.execPath(), deno] }).output();
+    assert.ok(copy.success, new TextDecoder().decode(copy.stderr));
     const module = new URL("../../dev/postgres/server.ts", import.meta.url).href;
     const script = join(directory.path, "main.ts");
     await Deno.writeTextFile(
