@@ -3,7 +3,8 @@
  * and a read that is repeated once when its connection is lost, and that goes to a read host while
  * the primary is away, if `DB_READ_HOSTS` names one.
  *
- * `DATABASE_URL=postgresql://… deno run -A examples/database_manager.ts`
+ * While `deno task dev` runs: `deno run -A --env-file=.data/database.env examples/database_manager.ts`.
+ * With any other database: `DATABASE_URL=postgresql://… deno run -A examples/database_manager.ts`.
  */
 import { loadConfig } from "../src/config/mod.ts";
 import { DatabaseManager } from "../src/database/mod.ts";
@@ -12,12 +13,14 @@ const { database: config } = loadConfig({ env: Deno.env.toObject() });
 await using database = new DatabaseManager(config, { logger: console });
 database.start();
 
-const balances = await database.transaction(async (tx) => {
-  await tx`create temporary table account (id text, cents int) on commit drop`;
-  await tx`insert into account values (${"a"}, 60), (${"b"}, 40)`;
-  return await tx<{ id: string; cents: number }[]>`select id, cents from account order by id`;
+const change = await database.transaction(async (tx) => {
+  await tx`select set_config('audit.actor', ${"ada"}, true)`; // for the audit log; ends with it
+  const [row] = await tx<{ actor: string; isolation: string }[]>`
+    select current_setting('audit.actor') as actor,
+      current_setting('transaction_isolation') as isolation`;
+  return row;
 }, { isolation: "serializable", retries: 3, timeoutMs: 5_000 });
-console.log(balances.map(({ id, cents }) => `${id}: ${cents}`));
+console.log(change);
 
 const read = database.query({ access: "read", idempotent: true, timeoutMs: 1_000 });
 const [session] = await read<{ user: string }>`select current_user as user`;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { initDatabase, initEnv } from "../support/database_roles.ts";
 import { untilNoSessions } from "../support/database_support.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { ROOT } from "../support/service.ts";
@@ -12,7 +13,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     '{ state: "open", rejectedCount: 2 }',
   ],
   "database_manager.ts": [
-    '[ "a: 60", "b: 40" ]',
+    '{ actor: "ada", isolation: "serializable" }',
     '{ user: "treasury_user" }',
     "database.closed",
   ],
@@ -26,19 +27,15 @@ Deno.test("every example is run here", async () => {
 });
 
 for (const [name, texts] of Object.entries(EXAMPLES)) {
-  Deno.test(`the example ${name} does what it says on a real PostgreSQL`, async () => {
+  Deno.test(`the example ${name} does what it says with the rights that db:init gives`, async () => {
     await using postgres = await startPostgres();
-    const { user, password, host, port, database } = postgres.database;
+    const settings = { ...initEnv(postgres), DB_USER: postgres.database.user };
+    await initDatabase(settings);
     const { PATH = "", HOME = "" } = Deno.env.toObject();
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", join(EXAMPLES_DIRECTORY, name)],
       clearEnv: true,
-      env: {
-        PATH,
-        HOME,
-        NO_COLOR: "1",
-        DATABASE_URL: `postgresql://${user}:${password}@${host}:${port}/${database}`,
-      },
+      env: { PATH, HOME, NO_COLOR: "1", ...settings },
     }).output();
     const decoder = new TextDecoder();
     const output = decoder.decode(stdout);
