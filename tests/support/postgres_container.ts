@@ -1,12 +1,13 @@
+import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { PostgreSqlContainer, type StartedPostgreSqlContainer } from "@testcontainers/postgresql";
 import postgres from "postgres";
 import { type ContainerRuntimeClient, getContainerRuntimeClient, Wait } from "testcontainers";
 import { claimPort } from "../../dev/postgres/free_port.ts";
-
 import type { ConnectionInfo, StopMode } from "../../dev/postgres/server.ts";
 import { eventually } from "./condition.ts";
 import { POSTGRES_IMAGE } from "./docker.ts";
+import { DockerAgent } from "./docker_agent.ts";
 import { ownerLabel } from "./postgres_container_owner.ts";
 import type { TestPostgresOptions, TestServer } from "./postgres_server.ts";
 import { DATABASE, SUPERUSER_PASSWORD, TEST_SETTINGS } from "./postgres_template.ts";
@@ -27,24 +28,35 @@ Deno.env.set("TESTCONTAINERS_RYUK_DISABLED", "true");
 
 /** Starts a PostgreSQL in a container of its own, on a copy of the template cluster. */
 export async function startContainer(
-  { settings, onLog = () => {} }: TestPostgresOptions,
+  { settings, onLog }: TestPostgresOptions,
   cleanup: AsyncDisposableStack,
 ): Promise<ContainerServer> {
   const client = await getContainerRuntimeClient();
+  const modem = client.container.dockerode.modem as Modem;
+  if (modem.socketPath !== undefined) modem.agent ??= new DockerAgent();
   await ensureTemplate(client);
   const flags = Object.entries({ ...TEST_SETTINGS, ...settings })
     .flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-  const container = await onFreePort(cleanup, (port) =>
-    describeContainer(TEMPLATE_IMAGE)
+  const container = await onFreePort(cleanup, (port) => {
+    const description = describeContainer(TEMPLATE_IMAGE)
       // With a port that the engine chooses, a restart would change it.
       .withExposedPorts({ container: PORT, host: port })
-      .withCommand(["postgres", ...flags])
-      .withLogConsumer((log) => void createInterface({ input: log }).on("line", onLog))
-      .withWaitStrategy(Wait.forLogMessage("ready to accept connections"))
-      .start());
+      .withCommand(["postgres", ...flags]);
+    if (onLog === undefined) return description.start();
+    return description.withLogConsumer((log) => {
+      const ended = once(createInterface({ input: log }).on("line", onLog), "close");
+      cleanup.defer(async () => void await ended);
+    }).start();
+  });
   const server = cleanup.use(new ContainerServer(container, client));
   await server.accepts();
   return server;
+}
+
+/** What is not in the types of Testcontainers' own client. */
+interface Modem {
+  readonly socketPath?: string;
+  agent?: DockerAgent;
 }
 
 /** A server in a container, which has no other process than the server's. */
@@ -124,10 +136,7 @@ async function ensureTemplate(client: ContainerRuntimeClient): Promise<void> {
     filters: { reference: [TEMPLATE_IMAGE] },
   });
   if (images.length > 0) return;
-  const container = await describeContainer(POSTGRES_IMAGE)
-    // The first one is the server that runs the image's initial scripts.
-    .withWaitStrategy(Wait.forLogMessage("ready to accept connections", 2))
-    .start();
+  const container = await describeContainer(POSTGRES_IMAGE).start();
   await using server = new ContainerServer(container, client);
   await server.accepts();
   await makeUser(server.superuser, DATABASE);
@@ -143,6 +152,9 @@ function describeContainer(image: string): PostgreSqlContainer {
     .withDatabase("postgres")
     .withEnvironment({ PGDATA: DATA_DIRECTORY })
     .withLabels(ownerLabel())
+    // Whoever starts it waits until it accepts connections. The server that runs the image's initial
+    // scripts is not on the network.
+    .withWaitStrategy(Wait.forAll([]))
     // The module's own one would connect four times a second, beside the sessions that tests count.
     .withHealthCheck({ test: ["CMD", "true"], interval: 3_600_000 });
 }
