@@ -113,8 +113,6 @@ const SQLSTATES: Readonly<Record<string, DatabaseErrorCode>> = {
 /** Codes of the operating system and the resolver (EAI_*). */
 const SYSTEM_CODES: Readonly<Record<string, DatabaseErrorCode>> = {
   ECONNREFUSED: "CONNECTION_REFUSED",
-  // A unix socket that does not exist: the server is not running.
-  ENOENT: "CONNECTION_REFUSED",
   EHOSTUNREACH: "HOST_UNREACHABLE",
   EHOSTDOWN: "HOST_UNREACHABLE",
   ENETUNREACH: "HOST_UNREACHABLE",

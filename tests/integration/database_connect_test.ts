@@ -143,7 +143,6 @@ Deno.test("what keeps a session from starting is told apart", async (t) => {
     ["CONNECTION_REJECTED", () => withoutPrivilege(server)],
     ["CONNECTION_REFUSED", () => at(server, closedPort())],
     ["HOST_NOT_FOUND", () => server.config({ hosts: [{ host: "db.invalid", port: 5432 }] })],
-    ["CONNECTION_REFUSED", () => server.config({ hosts: [{ host: "/no/socket", port: 5432 }] })],
   ];
   for (const [code, makeConfig] of cases) {
     await t.step(code, async () => {
@@ -230,17 +229,14 @@ Deno.test("hosts are tried in order until one gives a session", async () => {
   assert.match(inspect(error, { depth: 10 }), /ECONNREFUSED/);
 });
 
-Deno.test("what the machine itself refuses is an outage: EINVAL, ENOTDIR and their like", async () => {
+Deno.test("what the machine itself refuses is an outage: EINVAL and its like", async () => {
   await using server = await startPostgres();
-  // A name that is too long for a socket, and one beneath a file.
-  const directories = [`/tmp/${"a".repeat(150)}`, "/etc/passwd"];
-  for (const host of directories) {
-    const error = await failure(server.config({ hosts: [{ host, port: 5432 }] }));
-    assert.equal(error.code, "HOST_UNREACHABLE", host);
-    assert.ok(error.isOutage && error.retryable);
-    assert.ok(error.cause instanceof Error, "the reason is kept");
-    assert.equal(error.message, error.cause.message);
-  }
+  // A link-local address that does not name its network.
+  const error = await failure(server.config({ hosts: [{ host: "fe80::1", port: 5432 }] }));
+  assert.equal(error.code, "HOST_UNREACHABLE");
+  assert.ok(error.isOutage && error.retryable);
+  assert.ok(error.cause instanceof Error, "the reason is kept");
+  assert.equal(error.message, error.cause.message);
   const lookup = () => Promise.reject(Object.assign(new Error("bad name"), { code: "EINVAL" }));
   const config = server.config({ hosts: [{ host: "db.example", port: 5432 }] });
   await assert.rejects(connect(config, { lookup }), {

@@ -21,7 +21,6 @@ export function requireLocal({ hosts }: DatabaseConfig, args: readonly string[])
 
 function isLocal(host: string): boolean {
   const family = net.isIP(host);
-  // A path is a directory with a unix socket.
-  if (family === 0) return host === "localhost" || host.startsWith("/");
+  if (family === 0) return host === "localhost";
   return LOOPBACK.check(host, family === 6 ? "ipv6" : "ipv4");
 }

@@ -4,7 +4,7 @@ import type { DatabaseConfig, HostAddress, TargetSessionAttrs } from "../../conf
 import { Connection, type ConnectionOptions, type ServerRole } from "./connection.ts";
 import { abortReason, classify, DatabaseError, type DatabaseErrorCode } from "../errors.ts";
 import { undeclaredPooler } from "./pooler.ts";
-import { connectSocket, isSocketDirectory } from "./socket.ts";
+import { connectSocket } from "./socket.ts";
 import { upgradeToTls } from "./tls.ts";
 
 /** One server to try: what was configured, and an address that the name resolved to. */
@@ -41,7 +41,7 @@ export async function openSession(
   session: SessionOptions,
   signal: AbortSignal,
 ): Promise<Connection> {
-  const [first, second] = encryptions(candidate, config);
+  const [first, second] = encryptions(config);
   try {
     return await openEncrypted(candidate, first, config, session, signal);
   } catch (error) {
@@ -53,12 +53,7 @@ export async function openSession(
   }
 }
 
-function encryptions(
-  { host }: Candidate,
-  { tls }: DatabaseConfig,
-): readonly [Encryption, Encryption?] {
-  // As in libpq, sslmode is ignored on unix sockets.
-  if (isSocketDirectory(host)) return ["plain"];
+function encryptions({ tls }: DatabaseConfig): readonly [Encryption, Encryption?] {
   switch (tls.mode) {
     case "disable":
       return ["plain"];

@@ -18,8 +18,7 @@ export type Lookup = (host: string) => Promise<readonly { readonly address: stri
 const lookupAll: Lookup = (host) => systemLookup(host, { all: true, order: "verbatim" });
 
 /**
- * Every address of a host name, in the resolver's order. An IP address or the
- * directory of a unix socket is its own and only address.
+ * Every address of a host name, in the resolver's order. An IP address is its own and only one.
  *
  * @throws {DatabaseError} `HOST_NOT_FOUND`, `HOST_UNREACHABLE`, or the signal's reason.
  */
@@ -28,7 +27,7 @@ export async function resolveHost(
   signal: AbortSignal,
   lookup: Lookup = lookupAll,
 ): Promise<string[]> {
-  if (net.isIP(host) !== 0 || isSocketDirectory(host)) return [host];
+  if (net.isIP(host) !== 0) return [host];
   try {
     const found = await abortable(lookup(host), signal);
     return found.map(({ address }) => address);
@@ -37,14 +36,12 @@ export async function resolveHost(
   }
 }
 
-/** Whether the host is, as in libpq, the directory of a unix socket. */
-export function isSocketDirectory(host: string): boolean {
-  return host.startsWith("/");
-}
-
 /**
- * Opens a TCP connection to one address (or a unix socket), with Nagle's
- * algorithm off. It has no time limit of its own: abort the signal.
+ * Opens a TCP connection to one address, with Nagle's algorithm off. It has no time limit of its
+ * own: abort the signal.
+ *
+ * Not over a Unix socket: Deno 2.9.3 closes the descriptor of one twice, and the second time it
+ * can be another connection's.
  *
  * @throws {DatabaseError} Classified by the error of the operating system, or the signal's reason.
  */
@@ -53,9 +50,7 @@ export async function connectSocket(
   { keepAliveIdleMs, signal }: SocketOptions,
 ): Promise<net.Socket> {
   if (signal.aborted) throw abortReason(signal);
-  const socket = isSocketDirectory(host)
-    ? net.connect({ path: `${host}/.s.PGSQL.${port}` })
-    : net.connect({ host, port });
+  const socket = net.connect({ host, port });
   try {
     await untilEvent(socket, "connect", signal);
   } catch (error) {
