@@ -3,9 +3,13 @@ import type { Secret } from "./secret.ts";
 /** How TLS protects a connection; the names and meanings of libpq's `sslmode`. */
 export type SslMode = "disable" | "allow" | "prefer" | "require" | "verify-ca" | "verify-full";
 
-/** Which kind of server a connection accepts; libpq's `target_session_attrs`. */
+/**
+ * Which kind of server a connection accepts; libpq's `target_session_attrs`, and one more:
+ * `prefer-read-write` takes one that does not write when no other can be reached.
+ */
 export type TargetSessionAttrs =
   | "any"
+  | "prefer-read-write"
   | "read-write"
   | "read-only"
   | "primary"

@@ -21,7 +21,7 @@ export interface Availability {
   readonly isWritable: boolean;
   /** Why nothing may be written, whatever its server takes: the schema is dirty. */
   readonly writeRefusal?: DatabaseError | undefined;
-  /** Why it is not usable. */
+  /** Why it is not usable; undefined also while it is looked for the first time. */
   readonly outage: DatabaseError | undefined;
 }
 
@@ -50,6 +50,8 @@ export function route<T extends Availability>(
   // Nothing can be used: the primary's own error says why.
   if (read?.isUsable !== true) return primary;
   if (access === "read") return read;
+  // It may be there in a moment, so writes wait for it as they would without read hosts.
+  if (primary.outage === undefined) return primary;
   throw new DatabaseError("READ_ONLY", {
     message: "The primary cannot be used, and only reads may go to a read host (DB_READ_HOSTS)",
     cause: primary.outage,

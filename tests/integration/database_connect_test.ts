@@ -268,6 +268,7 @@ async function pickServers(t: Deno.TestContext): Promise<void> {
   const config = at(primary, port.standby, port.primary);
 
   const expected = {
+    "prefer-read-write": "primary",
     "any": "standby", // the first of the list
     "read-write": "primary",
     "read-only": "standby",
@@ -287,6 +288,20 @@ async function pickServers(t: Deno.TestContext): Promise<void> {
     const only = at(primary, port.primary);
     await using connection = await connect({ ...only, targetSessionAttrs: "prefer-standby" });
     assert.equal((await connection.role()).inRecovery, false);
+  });
+  await t.step("prefer-read-write takes a standby when there is nothing else", async () => {
+    const { hosts } = at(primary, port.standby, closedPort());
+    await using connection = await connect({ ...primary.config(), hosts });
+    assert.equal((await connection.role()).inRecovery, true);
+  });
+  await t.step("of the servers that are only looked at, no session is left", async () => {
+    await using _connection = await connect(config);
+    await eventually(async () => {
+      await using look = await connect({ ...config, targetSessionAttrs: "standby" });
+      const rows = await look.sql`select pid from pg_stat_activity where usename = ${config.user}`;
+      assert.equal(rows.length, 1, "but the one that looks");
+      return true;
+    });
   });
   await t.step("no server has the role", async () => {
     const error = await failure({ ...at(primary, port.standby), targetSessionAttrs: "primary" });

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import type { DatabaseManager } from "../../src/database/mod.ts";
 import { eventually } from "../support/condition.ts";
+import { FaultProxy } from "../support/fault_proxy.ts";
+import { startPostgres } from "../support/postgres.ts";
 import { type ReplicationPair, startReplicationPair } from "../support/replication.ts";
 import {
   startManager,
@@ -100,6 +102,55 @@ Deno.test("a switchover: the old primary comes back as a standby, and is not wri
   `;
   assert.deepEqual({ ...row }, { recovery: false, port: pair.standby.database.port });
   await database.query`insert into account values (2)`;
+});
+
+Deno.test("with the hosts alone: reads go on from the standby, and writes where it is promoted", async () => {
+  await using pair = await startReplicationPair();
+  await using test = startManager(pair.primary, { hosts: pair.hosts });
+  const { database } = test;
+  await untilMode(database, "READ_WRITE");
+  await database.query`create table account (id int primary key)`;
+  await pair.waitForReplay();
+
+  await pair.primary.kill();
+  await untilMode(database, "READ_ONLY");
+  assert.equal(database.state, "connected");
+  assert.deepEqual([...await count(database)], [{ n: 0 }]);
+  const insert = () => database.transaction((tx) => tx`insert into account values (1)`);
+  await assert.rejects(insert(), { code: "READ_ONLY" });
+
+  await pair.promote();
+  await untilMode(database, "READ_WRITE");
+  await insert();
+  // First in the list again, and in recovery: no session may go there.
+  await pair.rejoin();
+  await Promise.all(Array.from({ length: 5 }, async () => {
+    await database.query`insert into account select 2 + count(*) from account, pg_sleep(0.1)
+      on conflict do nothing`;
+  }));
+  assert.equal(database.accessMode, "READ_WRITE");
+});
+
+Deno.test("while the primary is looked for at the start, a write waits for it", async () => {
+  await using server = await startPostgres();
+  await using proxy = await FaultProxy.start(server.database);
+  proxy.shape({ latencyMs: 3_000 });
+  const { host, port } = server.database;
+  await using test = startManager(server, {
+    hosts: [proxy.address],
+    readHosts: [{ host, port }],
+    connectTimeoutMs: 60_000,
+    acquireTimeoutMs: 60_000,
+  });
+  const { database } = test;
+  await untilMode(database, "READ_ONLY");
+  assert.equal(database.state, "connecting");
+  await Promise.all([
+    database.transaction((tx) => tx`create table x ()`),
+    // Served by the read host meanwhile.
+    database.query({ access: "read" })`select 1`.then(() => proxy.shape({})),
+  ]);
+  await untilMode(database, "READ_WRITE");
 });
 
 Deno.test("no server is left: nothing goes on; either one makes a difference when it comes back", async () => {

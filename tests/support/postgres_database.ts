@@ -55,7 +55,7 @@ export abstract class TestDatabase implements AsyncDisposable {
       tls: { mode: "disable", rootCert: undefined, cert: undefined, key: undefined },
       applicationName: "treasury-test",
       options: undefined,
-      targetSessionAttrs: "any",
+      targetSessionAttrs: "prefer-read-write",
       pooler: "none",
       connectTimeoutMs: 5_000,
       keepAlives: true,

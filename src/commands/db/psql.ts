@@ -85,7 +85,7 @@ async function libpqEnvironment(
     PGUSER: config.user,
     PGPASSWORD: password?.reveal(),
     PGOPTIONS: [options, `-c search_path=${schema}`].filter(Boolean).join(" "),
-    PGTARGETSESSIONATTRS: config.targetSessionAttrs,
+    PGTARGETSESSIONATTRS: libpqSessionAttrs(config),
     PGCONNECT_TIMEOUT: String(Math.ceil(config.connectTimeoutMs / 1000)),
     PGAPPNAME: "treasury-psql",
     PGSSLMODE: tls.mode,
@@ -98,6 +98,11 @@ async function libpqEnvironment(
   return Object.fromEntries(
     Object.entries(variables).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
+}
+
+/** libpq prefers no server that takes writes; any is better than none for whoever looks at it. */
+function libpqSessionAttrs({ targetSessionAttrs }: DatabaseConfig): string {
+  return targetSessionAttrs === "prefer-read-write" ? "any" : targetSessionAttrs;
 }
 
 if (import.meta.main) await runCommand(psql);

@@ -135,9 +135,19 @@ export const databaseSettings = {
     fallback: "PGOPTIONS",
   },
   DB_TARGET_SESSION_ATTRS: {
-    meaning: "Kind of server to accept when there are several hosts.",
-    type: oneOf("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
-    default: "any",
+    meaning:
+      "Kind of server to accept when there are several, as in libpq. prefer-read-write takes " +
+      "one that does not write only while no other can be reached.",
+    type: oneOf(
+      "prefer-read-write",
+      "any",
+      "read-write",
+      "read-only",
+      "primary",
+      "standby",
+      "prefer-standby",
+    ),
+    default: "prefer-read-write",
     parameter: "target_session_attrs",
     fallback: "PGTARGETSESSIONATTRS",
   },

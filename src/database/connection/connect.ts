@@ -1,11 +1,11 @@
-import type { DatabaseConfig, HostAddress, Secret, TargetSessionAttrs } from "../../config/mod.ts";
+import type { DatabaseConfig, HostAddress, Secret } from "../../config/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { Connection } from "./connection.ts";
 import { Deadline } from "../deadline.ts";
 import { classify, DatabaseError, type DatabaseErrorCode } from "../errors.ts";
 import { currentPassword } from "./password.ts";
 import { canPrepare, startupParameters } from "./pooler.ts";
-import { openSession, type SessionOptions } from "./session.ts";
+import { openSession, prefers, type SessionOptions } from "./session.ts";
 import { type Lookup, resolveHost } from "./socket.ts";
 
 /** Settings of {@linkcode connect}. */
@@ -24,7 +24,8 @@ export interface ConnectOptions {
 /**
  * Opens one connection the way libpq does: hosts in order, every address of a
  * name, `sslmode` with its fallbacks, and only a server that has the role of
- * `target_session_attrs`. After a rejected login no other host is tried.
+ * `target_session_attrs`. Where a role is only preferred, another server is taken
+ * when no preferred one can be reached. After a rejected login no other host is tried.
  *
  * All of it together takes at most `connectTimeoutMs`, which libpq gives to each
  * address. What is left of it is shared equally by the servers still to try, so
@@ -45,35 +46,50 @@ export async function connect(
   options: ConnectOptions = {},
 ): Promise<Connection> {
   const { signal, clock = systemClock, lookup } = options;
-  const endsAt = clock.now() + config.connectTimeoutMs;
-  const attempt: Attempt = {
-    config,
-    session: await sessionOptions(config, options),
-    clock,
-    lookup,
-    failures: [],
-  };
-  const visits = visitsOf(config);
-  for (const [index, visit] of visits.entries()) {
-    const shareMs = (endsAt - clock.now()) / (visits.length - index);
-    const connection = await tryHost(visit, attempt, shareMs, signal);
-    if (connection !== undefined) return connection;
-  }
-  throw summary(attempt.failures);
-}
-
-/** A host to try, and the role that it must have. */
-interface Visit extends HostAddress {
-  readonly role: TargetSessionAttrs;
+  const session = await sessionOptions(config, options);
+  await using spare = new Spare();
+  const search: Search = { config, session, clock, lookup, spare, failures: [] };
+  const preferred = await tryHosts(search, signal).catch((error) => {
+    if (signal?.aborted || spare.isEmpty) throw error;
+    return undefined;
+  });
+  const connection = preferred ?? spare.take();
+  if (connection === undefined) throw summary(search.failures);
+  return connection;
 }
 
 /** What all tries of one `connect` have in common. */
-interface Attempt {
+interface Search {
   readonly config: DatabaseConfig;
   readonly session: SessionOptions;
   readonly clock: Clock;
   readonly lookup: Lookup | undefined;
+  readonly spare: Spare;
   readonly failures: DatabaseError[];
+}
+
+/** The first session with a server that is not of the preferred kind; closed unless it is taken. */
+class Spare implements AsyncDisposable {
+  #connection: Connection | undefined;
+
+  get isEmpty(): boolean {
+    return this.#connection === undefined || this.#connection.closed;
+  }
+
+  async offer(connection: Connection): Promise<void> {
+    if (this.isEmpty) this.#connection = connection;
+    else await connection.close();
+  }
+
+  take(): Connection | undefined {
+    const connection = this.isEmpty ? undefined : this.#connection;
+    this.#connection = undefined;
+    return connection;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#connection?.close();
+  }
 }
 
 /** Failures of one server that say nothing about the next one. */
@@ -89,42 +105,52 @@ const TRY_NEXT: ReadonlySet<DatabaseErrorCode> = new Set([
   "WRONG_SERVER_ROLE",
 ]);
 
-/** prefer-standby asks every host for a standby, and then takes any. */
-function visitsOf({ hosts, targetSessionAttrs }: DatabaseConfig): Visit[] {
-  const roles: TargetSessionAttrs[] = targetSessionAttrs === "prefer-standby"
-    ? ["standby", "any"]
-    : [targetSessionAttrs];
-  return roles.flatMap((role) => hosts.map((host) => ({ ...host, role })));
+/** Tries every host; undefined means that none is of the preferred kind. */
+async function tryHosts(
+  search: Search,
+  signal: AbortSignal | undefined,
+): Promise<Connection | undefined> {
+  const { config: { hosts, connectTimeoutMs }, clock, spare } = search;
+  const endsAt = clock.now() + connectTimeoutMs;
+  for (const [index, host] of hosts.entries()) {
+    // Who has a spare has an answer, and should not keep its caller waiting up to the last moment.
+    const shares = hosts.length - index + (spare.isEmpty ? 0 : 1);
+    const connection = await tryHost(host, search, (endsAt - clock.now()) / shares, signal);
+    if (connection !== undefined) return connection;
+  }
+  return undefined;
 }
 
 /** Tries every address of a host; undefined means that the next host may do better. */
 async function tryHost(
-  visit: Visit,
-  attempt: Attempt,
+  host: HostAddress,
+  search: Search,
   timeoutMs: number,
   signal: AbortSignal | undefined,
 ): Promise<Connection | undefined> {
-  const { config, session, clock, lookup } = attempt;
+  const { config, session, clock, lookup, spare } = search;
   const endsAt = clock.now() + timeoutMs;
-  using resolving = limit(visit, timeoutMs, signal, clock);
-  const addresses = await resolveHost(visit.host, resolving.signal, lookup).catch((error) => {
-    note(attempt, error, signal);
+  using resolving = limit(host, timeoutMs, signal, clock);
+  const addresses = await resolveHost(host.host, resolving.signal, lookup).catch((error) => {
+    note(search, error, signal);
     return [];
   });
   for (const [index, address] of addresses.entries()) {
     const shareMs = (endsAt - clock.now()) / (addresses.length - index);
-    using share = limit(visit, shareMs, signal, clock);
+    using share = limit(host, shareMs, signal, clock);
     try {
-      return await openSession({ ...visit, address }, config, session, share.signal);
+      const connection = await openSession({ ...host, address }, config, session, share.signal);
+      if (prefers(config.targetSessionAttrs, connection.lastRole)) return connection;
+      await spare.offer(connection);
     } catch (error) {
-      note(attempt, error, signal);
+      note(search, error, signal);
     }
   }
   return undefined;
 }
 
 /** Remembers a failure; throws when no other server should be tried. */
-function note({ failures }: Attempt, error: unknown, signal: AbortSignal | undefined): void {
+function note({ failures }: Search, error: unknown, signal: AbortSignal | undefined): void {
   const failure = classify(error);
   failures.push(failure);
   if (signal?.aborted || !TRY_NEXT.has(failure.code)) throw summary(failures);

@@ -74,6 +74,7 @@ export class Connection implements Resource, AsyncDisposable {
   });
   #backendKey: BackendKey = { pid: 0, secret: 0 };
   #serverStartedAt: string | undefined;
+  #lastRole: ServerRole | undefined;
   #closed: boolean;
   #ending = false;
   #handedOut = false;
@@ -137,6 +138,11 @@ export class Connection implements Resource, AsyncDisposable {
     }
   }
 
+  /** What the server was when it was asked last; undefined before the start-up. */
+  get lastRole(): ServerRole | undefined {
+    return this.#lastRole;
+  }
+
   /** What stands between the connection and its server, as the last look at its role showed. */
   get pooler(): Pick<PoolerCheck, "isPooled" | "serverPid"> {
     return this.#pooler;
@@ -160,7 +166,8 @@ export class Connection implements Resource, AsyncDisposable {
     this.#serverStartedAt = String(row.server_started_at);
     this.#backendKey = { pid: rows.state.pid, secret: rows.state.secret };
     this.#pooler.verify({ keyPid: rows.state.pid, serverPid: row.pid, schema: row.schema });
-    return { inRecovery: row.in_recovery, readOnly: row.read_only };
+    this.#lastRole = { inRecovery: row.in_recovery, readOnly: row.read_only };
+    return this.#lastRole;
   }
 
   /**

@@ -10,8 +10,6 @@ import { upgradeToTls } from "./tls.ts";
 /** One server to try: what was configured, and an address that the name resolved to. */
 export interface Candidate extends HostAddress {
   readonly address: string;
-  /** The role that the server must have. */
-  readonly role: TargetSessionAttrs;
 }
 
 /** What is the same for every server of the list. */
@@ -31,7 +29,7 @@ type Encryption = "plain" | "tls" | "tls-if-offered";
 /**
  * Opens a session with one server, trying the encryptions that `sslmode` allows in its order.
  *
- * @throws {DatabaseError} Classified; `WRONG_SERVER_ROLE` when the server has another role.
+ * @throws {DatabaseError} Classified; `WRONG_SERVER_ROLE` when `target_session_attrs` rules it out.
  *
  * Source: PostgreSQL documentation, 34.19.3 "Protection Provided in Different Modes".
  */
@@ -73,7 +71,7 @@ async function openEncrypted(
   session: SessionOptions,
   signal: AbortSignal,
 ): Promise<Connection> {
-  const { host, port, role } = candidate;
+  const { host, port } = candidate;
   const socket = await dial(candidate, encryption, config, signal);
   // A cancel request goes to the very same server, and not in clear if the session is not.
   const same = socket instanceof tls.TLSSocket ? "tls" : "plain";
@@ -83,13 +81,14 @@ async function openEncrypted(
     port,
     dial: (signal) => dial(candidate, same, config, signal),
   });
-  const server = await connection.startup(signal).catch((error) => {
+  const role = await connection.startup(signal).catch((error) => {
     throw asConnectFailure(error, `${host}:${port}`, signal);
   });
-  if (!accepts(role, server)) {
+  const { targetSessionAttrs: wanted } = config;
+  if (!accepts(wanted, role)) {
     await connection.close();
     throw new DatabaseError("WRONG_SERVER_ROLE", {
-      message: `${host}:${port} is not a ${role} server (target_session_attrs)`,
+      message: `${host}:${port} is not a ${wanted} server (target_session_attrs)`,
     });
   }
   return connection;
@@ -132,7 +131,7 @@ function asConnectFailure(error: unknown, server: string, signal: AbortSignal): 
   return new DatabaseError("CONNECTION_REJECTED", { message, sqlState, cause: error });
 }
 
-/** Whether a server is one that `target_session_attrs` asks for. */
+/** Whether a server is one that `target_session_attrs` allows. */
 export function accepts(wanted: TargetSessionAttrs, { inRecovery, readOnly }: ServerRole): boolean {
   switch (wanted) {
     case "read-write":
@@ -145,5 +144,18 @@ export function accepts(wanted: TargetSessionAttrs, { inRecovery, readOnly }: Se
       return inRecovery;
     default:
       return true;
+  }
+}
+
+/** Whether no server can be better than this one for `target_session_attrs`. */
+export function prefers(wanted: TargetSessionAttrs, role: ServerRole | undefined): boolean {
+  if (role === undefined) return false;
+  switch (wanted) {
+    case "prefer-read-write":
+      return accepts("read-write", role);
+    case "prefer-standby":
+      return accepts("standby", role);
+    default:
+      return accepts(wanted, role);
   }
 }

@@ -15,6 +15,8 @@ export interface ConnectionPoolOptions {
   readonly clock: Clock;
   /** From 0 up to 1; for jitter. */
   readonly random: () => number;
+  /** Called with each new connection, before anyone gets it. */
+  readonly onOpened: (connection: Connection) => void;
   /** Called when an idle connection turns out to be dead. */
   readonly onIdleClosed: () => void;
   readonly observer: PoolObserver | undefined;
@@ -37,6 +39,7 @@ export class ConnectionPool {
   readonly #clock: Clock;
   readonly #connectOptions: ConnectOptions;
   readonly #exhaustion: ExhaustionWatch;
+  readonly #onOpened: ConnectionPoolOptions["onOpened"];
   readonly #opening = new Set<Promise<Connection>>();
 
   constructor(config: DatabaseConfig, options: ConnectionPoolOptions) {
@@ -45,6 +48,7 @@ export class ConnectionPool {
     this.#observer = options.observer;
     this.#clock = options.clock;
     this.#connectOptions = options.connectOptions;
+    this.#onOpened = options.onOpened;
     this.#pool = createPool(config, options, (signal) => this.#open(signal));
     this.#exhaustion = new ExhaustionWatch({
       ...options,
@@ -144,7 +148,11 @@ export class ConnectionPool {
   #open(signal: AbortSignal): Promise<Connection> {
     const observer = this.#observer;
     const options = { ...this.#connectOptions, signal, observeStatement: observer?.sending };
-    const open = () => connect(this.#config, options);
+    const open = async () => {
+      const connection = await connect(this.#config, options);
+      this.#onOpened(connection);
+      return connection;
+    };
     const opening = (observer === undefined ? open() : observeOpening(observer, this.#clock, open))
       .finally(() => this.#opening.delete(opening));
     this.#opening.add(opening);

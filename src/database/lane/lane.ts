@@ -65,6 +65,11 @@ export class Lane implements Availability {
     this.#admission = new Admission(options);
     this.#pool = new ConnectionPool(config, {
       ...options,
+      onOpened: ({ lastRole }) => {
+        // Perhaps no server of the list takes writes any more. That one does is the WriteWatch's to
+        // say: an address that leads to either in turns would drop the pool with every session.
+        if (lastRole?.readOnly === true) this.#saw(lastRole);
+      },
       onIdleClosed: () => this.#pinger.verify(),
     });
     this.#pinger = new Pinger({

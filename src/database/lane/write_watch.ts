@@ -1,4 +1,4 @@
-import type { DatabaseConfig } from "../../config/mod.ts";
+import type { DatabaseConfig, TargetSessionAttrs } from "../../config/mod.ts";
 import { BackgroundTask } from "./background_task.ts";
 import type { Clock } from "../clock.ts";
 import type { ConnectOptions } from "../connection/connect.ts";
@@ -6,6 +6,13 @@ import type { ServerRole } from "../connection/connection.ts";
 import { DatabaseError } from "../errors.ts";
 import { askBeside } from "./ask_role.ts";
 import { retry } from "../retry.ts";
+
+/** What can give another answer later: a list of standbys never takes writes. */
+const MAY_TAKE_WRITES: ReadonlySet<TargetSessionAttrs> = new Set([
+  "any",
+  "prefer-read-write",
+  "primary",
+]);
 
 /** Settings of a {@linkcode WriteWatch}. */
 export interface WriteWatchOptions {
@@ -47,11 +54,10 @@ export class WriteWatch {
     });
   }
 
-  /** Begins to ask, where the answer can change: a list of standbys never takes writes. */
+  /** Begins to ask, where the answer can change. */
   start(): void {
     const { targetSessionAttrs } = this.#options.config;
-    const mayChange = targetSessionAttrs === "any" || targetSessionAttrs === "primary";
-    if (mayChange || this.#options.isHeldBack()) this.#task.start();
+    if (MAY_TAKE_WRITES.has(targetSessionAttrs) || this.#options.isHeldBack()) this.#task.start();
   }
 
   stop(): void {

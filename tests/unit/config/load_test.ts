@@ -15,7 +15,7 @@ Deno.test("an empty environment gives the defaults of the specification", () => 
       tls: { mode: "disable", rootCert: undefined, cert: undefined, key: undefined },
       applicationName: "treasury-service",
       options: undefined,
-      targetSessionAttrs: "any",
+      targetSessionAttrs: "prefer-read-write",
       pooler: "none",
       connectTimeoutMs: 5_000,
       keepAlives: true,

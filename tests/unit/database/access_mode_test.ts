@@ -5,6 +5,7 @@ import { DatabaseError } from "../../../src/database/errors.ts";
 const refused = new DatabaseError("CONNECTION_REFUSED");
 const writable: Availability = { isUsable: true, isWritable: true, outage: undefined };
 const readOnly: Availability = { isUsable: true, isWritable: false, outage: undefined };
+const connecting: Availability = { isUsable: false, isWritable: false, outage: undefined };
 const down: Availability = { isUsable: false, isWritable: true, outage: refused };
 
 const cases = [
@@ -42,6 +43,13 @@ Deno.test("without the primary only declared reads go to a read host", () => {
   assert.equal(route("read", down, readOnly), readOnly);
   for (const access of ["write", undefined] as const) {
     assert.throws(() => route(access, down, readOnly), { code: "READ_ONLY", cause: refused });
+  }
+});
+
+Deno.test("while the primary is looked for at the start, writes wait for it and reads need not", () => {
+  assert.equal(route("read", connecting, readOnly), readOnly);
+  for (const access of ["write", undefined] as const) {
+    assert.equal(route(access, connecting, readOnly), connecting);
   }
 });
 
