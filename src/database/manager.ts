@@ -107,6 +107,14 @@ export class DatabaseManager implements AsyncDisposable {
   }
 
   /**
+   * Why the primary takes no new connection, such as a changed password, while those that are open
+   * work. Undefined again as soon as one could be opened.
+   */
+  get openRefusal(): DatabaseError | undefined {
+    return this.#lanes.primary.openRefusal;
+  }
+
+  /**
    * Whether the connections of all replicas fit into the primary, as it was when the database last
    * came or came back. Undefined before that, and behind a pooler in transaction mode.
    */

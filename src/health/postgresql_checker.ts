@@ -8,7 +8,6 @@ import {
 import { abortable } from "../abortable.ts";
 import {
   type CircuitState as DatabaseCircuitState,
-  type ConnectionBudget,
   DatabaseError,
   type DatabaseErrorCode,
   type DatabaseManager,
@@ -28,6 +27,7 @@ export type DatabaseProbe = Pick<
   | "accessMode"
   | "lastError"
   | "writeRefusal"
+  | "openRefusal"
   | "connectionBudget"
   | "circuit"
   | "onStateChange"
@@ -98,7 +98,9 @@ export class PostgreSQLChecker implements DependencyChecker {
       if (this.#database.accessMode !== "READ_ONLY") return failed(this.#database, error);
     }
     await this.#settled(signal);
-    return FINDINGS[this.#database.accessMode](this.#database);
+    // Whatever a read host can do meanwhile: a service that is not prepared must not replace one that is.
+    const isPrepared = this.#database.state !== "connecting";
+    return FINDINGS[isPrepared ? this.#database.accessMode : "UNAVAILABLE"](this.#database);
   }
 
   /**
@@ -108,7 +110,10 @@ export class PostgreSQLChecker implements DependencyChecker {
   async #settled(signal: AbortSignal): Promise<void> {
     if (this.#database.state !== "connecting") return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const unsubscribe = this.#database.onStateChange(() => resolve());
+    // A read host that is found meanwhile is a change too, but says nothing of the primary.
+    const unsubscribe = this.#database.onStateChange(({ state }) => {
+      if (state !== "connecting") resolve();
+    });
     const timer = this.#clock.setTimeout(resolve, this.#database.config.pingTimeoutMs);
     try {
       await abortable(promise, signal);
@@ -127,20 +132,23 @@ const CIRCUIT_STATES: Readonly<Record<DatabaseCircuitState, CircuitState>> = {
 
 const NOT_PREPARED = "Database is not prepared for use";
 
-/** Connections that would not fit are no fault yet: they are told of, and change no status. */
-function healthy(budget: ConnectionBudget | undefined): string {
-  const shortage = budget && describeShortage(budget);
-  const message = "Database connection healthy";
-  return shortage === undefined ? message : `${message}; ${shortage}`;
+/**
+ * What is no fault yet, while requests are served, is told of and changes no status: connections
+ * that would not fit, and new ones that are refused.
+ */
+function healthy({ connectionBudget, openRefusal }: DatabaseProbe): string {
+  const shortage = connectionBudget && describeShortage(connectionBudget);
+  const refusal = openRefusal && `new connections are refused: ${openRefusal.code}`;
+  return ["Database connection healthy", shortage, refusal].filter(Boolean).join("; ");
 }
 
 /** What an answer of the database means in each access mode. */
 const FINDINGS: Readonly<
   Record<DatabaseManager["accessMode"], (database: DatabaseProbe) => Finding>
 > = {
-  READ_WRITE: ({ connectionBudget }) => ({
+  READ_WRITE: (database) => ({
     status: ServiceStatus.HEALTHY,
-    message: healthy(connectionBudget),
+    message: healthy(database),
     accessMode: AccessMode.READ_WRITE,
   }),
   READ_ONLY: ({ lastError, writeRefusal }) => ({

@@ -1,3 +1,6 @@
+import assert from "node:assert/strict";
+import { ServiceStatus } from "../../gen/treasury/v1/health_pb.ts";
+import { PostgreSQLChecker } from "../../src/health/mod.ts";
 import { eventually } from "../support/condition.ts";
 import { startManager, terminateSessions, untilState } from "../support/database_support.ts";
 import { FaultProxy } from "../support/fault_proxy.ts";
@@ -71,4 +74,39 @@ Deno.test("the wait for a read-only server's writes does not hammer one that rej
   await setPassword(server, server.database.password);
   await server.admin(`${setting} = off`);
   await eventually(() => database.accessMode === "READ_WRITE");
+});
+
+Deno.test("callers do not hammer a server that rejects the login while open connections work", async () => {
+  await using server = await startPostgres();
+  await using proxy = await FaultProxy.start(server.database);
+  await using test = startManager(server, { hosts: [proxy.address], ...DELAYS });
+  const { database } = test;
+  await untilState(database, "connected");
+  await setPassword(server, "another");
+  let succeeded = 0;
+  let isOver = false;
+  const callers = Array.from({ length: 4 }, async () => {
+    for (; !isOver; succeeded++) await database.query`select pg_sleep(0.002)`;
+  });
+  await using _callers = {
+    async [Symbol.asyncDispose]() {
+      isOver = true;
+      await Promise.all(callers);
+    },
+  };
+
+  await eventually(() => database.poolStats().openFailedCount > 0);
+  await untilQuiet(server, proxy);
+  assert.ok(test.events.includes("database.open_refused"));
+  const before = succeeded;
+  await eventually(() => succeeded > before + 20, { what: "the open connection goes on working" });
+  assert.equal(database.openRefusal?.code, "AUTHENTICATION_FAILED");
+  const { status, message } = await new PostgreSQLChecker({ database }).check(
+    new AbortController().signal,
+  );
+  assert.equal(status, ServiceStatus.HEALTHY);
+  assert.match(message, /new connections are refused: AUTHENTICATION_FAILED/);
+
+  await setPassword(server, server.database.password);
+  await eventually(() => !database.openRefusal, { what: "connections are opened again" });
 });

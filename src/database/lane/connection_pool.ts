@@ -3,11 +3,17 @@ import type { Clock } from "../clock.ts";
 import { connect, type ConnectOptions } from "../connection/connect.ts";
 import type { Connection } from "../connection/connection.ts";
 import { abortable } from "../deadline.ts";
-import { abortReason, DatabaseError } from "../errors.ts";
+import { abortReason, classify, DatabaseError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { ExhaustionWatch } from "./exhaustion_watch.ts";
 import { observeLending, observeOpening, type PoolName, type PoolObserver } from "../observer.ts";
-import { type AcquireOptions, type CloseOptions, Pool, type PoolStats } from "../pool/mod.ts";
+import {
+  type AcquireOptions,
+  type CloseOptions,
+  Pool,
+  type PoolOptions,
+  type PoolStats,
+} from "../pool/mod.ts";
 
 /** What a {@linkcode ConnectionPool} needs beside the configuration. */
 export interface ConnectionPoolOptions {
@@ -40,6 +46,7 @@ export class ConnectionPool {
   readonly #connectOptions: ConnectOptions;
   readonly #exhaustion: ExhaustionWatch;
   readonly #onOpened: ConnectionPoolOptions["onOpened"];
+  #refusal: DatabaseError | undefined;
   readonly #opening = new Set<Promise<Connection>>();
 
   constructor(config: DatabaseConfig, options: ConnectionPoolOptions) {
@@ -49,7 +56,10 @@ export class ConnectionPool {
     this.#clock = options.clock;
     this.#connectOptions = options.connectOptions;
     this.#onOpened = options.onOpened;
-    this.#pool = createPool(config, options, (signal) => this.#open(signal));
+    this.#pool = createPool(config, options, {
+      open: (signal) => this.#open(signal),
+      onOpenRefused: (error) => this.#refused(classify(error)),
+    });
     this.#exhaustion = new ExhaustionWatch({
       ...options,
       pool: options.name,
@@ -59,6 +69,11 @@ export class ConnectionPool {
 
   stats(): PoolStats {
     return this.#pool.stats();
+  }
+
+  /** Why the server takes no new connection, while those that are open work. */
+  get refusal(): DatabaseError | undefined {
+    return this.#refusal;
   }
 
   /** What callers have at the moment. */
@@ -132,6 +147,7 @@ export class ConnectionPool {
 
   /** As {@linkcode reset}, and opens nothing that no caller waits for. */
   empty(): void {
+    this.#refusal = undefined;
     this.#pool.empty();
   }
 
@@ -145,11 +161,20 @@ export class ConnectionPool {
     return this.#pool.close(options);
   }
 
+  #refused(err: DatabaseError): void {
+    this.#refusal = err;
+    this.#logger.warn(
+      { event: "database.open_refused", err },
+      "The database refuses new connections, while the open ones work",
+    );
+  }
+
   #open(signal: AbortSignal): Promise<Connection> {
     const observer = this.#observer;
     const options = { ...this.#connectOptions, signal, observeStatement: observer?.sending };
     const open = async () => {
       const connection = await connect(this.#config, options);
+      this.#refusal = undefined;
       this.#onOpened(connection);
       return connection;
     };
@@ -163,10 +188,10 @@ export class ConnectionPool {
 function createPool(
   config: DatabaseConfig,
   { logger, clock, random, onIdleClosed }: ConnectionPoolOptions,
-  open: (signal: AbortSignal) => Promise<Connection>,
+  opening: Pick<PoolOptions<Connection>, "open" | "onOpenRefused">,
 ): Pool<Connection> {
   return new Pool({
-    open,
+    ...opening,
     maxOpen: config.maxConnections,
     maxConnecting: config.maxConnecting,
     maxIdle: config.maxIdleConnections,

@@ -116,6 +116,11 @@ export class Lane implements Availability {
     return this.#server.writeRefusal;
   }
 
+  /** Why the server takes no new connection, while those that are open work. */
+  get openRefusal(): DatabaseError | undefined {
+    return this.isUsable ? this.#pool.refusal : undefined;
+  }
+
   get outage(): DatabaseError | undefined {
     return this.#admission.outage;
   }

@@ -1,54 +1,30 @@
-import type { Clock, TimerHandle } from "../clock.ts";
-import { classify } from "../errors.ts";
-import { retryDelay } from "../retry.ts";
-
-/** Settings of a {@linkcode MinIdle}. */
-export interface MinIdleOptions {
-  readonly minIdle: number;
-  readonly retryInitialDelayMs: number;
-  readonly retryMaxDelayMs: number;
-  readonly authRetryDelayMs: number;
-  readonly clock: Clock;
-  readonly random: () => number;
-  /** Called when the pause after a failure is over. */
-  readonly onResume: () => void;
-}
+import type { OpeningPause } from "./opening_pause.ts";
 
 /**
- * Says whether more should be idle. It pauses before the first success, and after each failure for
- * a time that doubles, with full jitter: nobody waits for these openings, so they must not hammer a
- * database that is dead, or that rejects them.
+ * Says whether more should be idle. Nobody waits for these openings, so they must not hammer a
+ * database that is dead, or that rejects them: none before the first success, and none in a pause.
  */
 export class MinIdle {
-  readonly #options: MinIdleOptions;
-  #isPaused = true;
+  readonly #minIdle: number;
+  readonly #pause: OpeningPause;
+  #hasStarted = false;
   #isStopped = false;
-  #timer: TimerHandle | undefined;
-  #failures = 0;
 
-  constructor(options: MinIdleOptions) {
-    this.#options = options;
+  /** @param pause Of its own, as others pause for other failures. */
+  constructor(minIdle: number, pause: OpeningPause) {
+    this.#minIdle = minIdle;
+    this.#pause = pause;
   }
 
   /** @param idle What is idle, or will be without a release. */
   wantsMoreThan(idle: number): boolean {
-    return !this.#isPaused && idle < this.#options.minIdle;
+    const mayOpen = this.#hasStarted && !this.#isStopped && !this.#pause.isActive;
+    return mayOpen && idle < this.#minIdle;
   }
 
-  /** Something failed. In a pause that is no news: several openings fail together. */
+  /** Something failed: nothing more for a while. */
   pause(error: unknown): void {
-    if (this.#isPaused || this.#options.minIdle === 0) return;
-    const { retryInitialDelayMs, retryMaxDelayMs, clock, onResume } = this.#options;
-    this.#isPaused = true;
-    const delayMs = retryDelay(++this.#failures, classify(error), {
-      ...this.#options,
-      initialDelayMs: retryInitialDelayMs,
-      maxDelayMs: retryMaxDelayMs,
-    });
-    this.#timer = clock.setTimeout(() => {
-      this.#isPaused = false;
-      onResume();
-    }, delayMs);
+    if (this.#hasStarted && !this.#isStopped && this.#minIdle > 0) this.#pause.begin(error);
   }
 
   /** Something worked, which ends a pause, but not a stop: it can have begun before that. */
@@ -58,16 +34,14 @@ export class MinIdle {
 
   /** Things should be tried now. */
   resume(): void {
-    this.#failures = 0;
-    this.#isPaused = false;
+    this.#hasStarted = true;
     this.#isStopped = false;
-    this.#options.clock.clearTimeout(this.#timer);
+    this.#pause.end();
   }
 
   /** Pauses until {@linkcode resume}. */
   stop(): void {
-    this.#isPaused = true;
     this.#isStopped = true;
-    this.#options.clock.clearTimeout(this.#timer);
+    this.#pause.end();
   }
 }

@@ -62,6 +62,12 @@ export interface PoolOptions<R extends Resource> {
   /** Called when an idle resource turns out to be dead: it closed by itself or failed its check. */
   readonly onIdleClosed?: (() => void) | undefined;
 
+  /**
+   * Told of an opening that was refused (too many connections, a rejected login) while somebody uses
+   * what is open: callers then wait for that, and nothing is opened for a while.
+   */
+  readonly onOpenRefused?: ((error: unknown) => void) | undefined;
+
   readonly clock?: Clock | undefined;
   /** From 0 up to 1; for the jitter. */
   readonly random?: (() => number) | undefined;
@@ -97,6 +103,8 @@ export interface AcquireOptions {
   readonly signal?: AbortSignal | undefined;
   /** Infinity waits until the signal aborts or the pool closes. */
   readonly timeoutMs?: number | undefined;
+  /** Joins the queue also when it is full; default: false. For the few who must learn how it goes. */
+  readonly evenIfQueueFull?: boolean | undefined;
 }
 
 /** Settings of a close. */

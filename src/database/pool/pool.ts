@@ -1,6 +1,6 @@
 import { abortable, Deadline } from "../deadline.ts";
 import { abortReason, DatabaseError } from "../errors.ts";
-import { passes } from "./idle_check.ts";
+import { IdleChecks } from "./idle_checks.ts";
 import { IdleStack } from "./idle_stack.ts";
 import { type Entry, Inventory } from "./inventory.ts";
 import { LeakDetector } from "./leak_detector.ts";
@@ -13,6 +13,8 @@ import {
   type Resource,
   withDefaults,
 } from "./options.ts";
+import { OpeningPause } from "./opening_pause.ts";
+import { OpeningRefusals } from "./opening_refusals.ts";
 import { acquireTimeout, queueFull } from "./refusals.ts";
 import { type CloseReason, PoolCounters, type PoolStats } from "./stats.ts";
 import { WaitQueue } from "./wait_queue.ts";
@@ -38,9 +40,10 @@ export class Pool<R extends Resource> implements AsyncDisposable {
   readonly #options: ResolvedOptions<R>;
   readonly #inventory: Inventory<R>;
   readonly #idle: IdleStack<Entry<R>>;
-  readonly #checking = new Set<Entry<R>>();
+  readonly #checks: IdleChecks<R>;
   readonly #waiters: WaitQueue<R>;
   readonly #minIdle: MinIdle;
+  readonly #refusals: OpeningRefusals;
   readonly #leaks: LeakDetector<R> | undefined;
   readonly #counters = new PoolCounters();
   readonly #shutdown = new AbortController();
@@ -56,10 +59,13 @@ export class Pool<R extends Resource> implements AsyncDisposable {
       onFreed: () => this.#replenish(),
     });
     this.#idle = new IdleStack(clock, maxIdleTimeMs, (entry, reason) => {
-      this.#inventory.close(entry, reason);
+      this.#expired(entry, reason);
     });
+    this.#checks = new IdleChecks(this.#options);
     this.#waiters = new WaitQueue(clock, this.#options.acquireTimeoutMs);
-    this.#minIdle = new MinIdle({ ...this.#options, onResume: () => this.#replenish() });
+    const pause = () => new OpeningPause({ ...this.#options, onOver: () => this.#replenish() });
+    this.#minIdle = new MinIdle(this.#options.minIdle, pause());
+    this.#refusals = new OpeningRefusals(pause(), this.#options.onOpenRefused);
     if (onLeak !== undefined && leakThresholdMs !== Infinity) {
       this.#leaks = new LeakDetector({ thresholdMs: leakThresholdMs, onLeak, clock });
     }
@@ -84,14 +90,15 @@ export class Pool<R extends Resource> implements AsyncDisposable {
    * @throws {DatabaseError} `ACQUIRE_TIMEOUT`, `QUEUE_FULL`, `POOL_CLOSED`, the signal's reason
    * (`ABORTED`), or the error of an opening when no other is under way for this caller.
    */
-  acquire({ signal, timeoutMs = this.#options.acquireTimeoutMs }: AcquireOptions = {}): Promise<R> {
+  acquire(options: AcquireOptions = {}): Promise<R> {
+    const { signal, timeoutMs = this.#options.acquireTimeoutMs, evenIfQueueFull = false } = options;
     if (this.#isClosing) return Promise.reject(new DatabaseError("POOL_CLOSED"));
     if (signal?.aborted) return Promise.reject(abortReason(signal));
     const resource = this.tryAcquire();
     if (resource !== undefined) return Promise.resolve(resource);
 
     const queued = this.#queuedWithOneMore;
-    if (queued > this.#options.maxWaiting) {
+    if (queued > this.#options.maxWaiting && !evenIfQueueFull) {
       this.#counters.rejectedCount++;
       return Promise.reject(queueFull(this.stats()));
     }
@@ -139,8 +146,7 @@ export class Pool<R extends Resource> implements AsyncDisposable {
    */
   reset(): void {
     this.#inventory.startGeneration();
-    // Its check fails now, and then it is dropped.
-    for (const { resource } of this.#checking) resource.destroy();
+    this.#checks.destroyAll();
     for (const entry of this.#idle.clear()) this.#inventory.close(entry, "reset");
   }
 
@@ -150,6 +156,7 @@ export class Pool<R extends Resource> implements AsyncDisposable {
    */
   empty(): void {
     this.#minIdle.stop();
+    this.#refusals.end();
     this.reset();
   }
 
@@ -167,6 +174,7 @@ export class Pool<R extends Resource> implements AsyncDisposable {
   warmUp(): void {
     if (this.#isClosing) return;
     this.#minIdle.resume();
+    this.#refusals.end();
     this.#replenish();
   }
 
@@ -174,7 +182,7 @@ export class Pool<R extends Resource> implements AsyncDisposable {
   stats(): PoolStats {
     return this.#counters.snapshot({
       max: this.#options.maxOpen,
-      inUse: this.#inUse + this.#checking.size,
+      inUse: this.#inUse + this.#checks.size,
       idle: this.#idle.size,
       connecting: this.#inventory.connecting,
       closing: this.#inventory.closing,
@@ -190,6 +198,7 @@ export class Pool<R extends Resource> implements AsyncDisposable {
   async close({ signal, timeoutMs = Infinity }: CloseOptions = {}): Promise<void> {
     this.#shutdown.abort(new DatabaseError("POOL_CLOSED"));
     this.#minIdle.stop();
+    this.#refusals.end();
     this.#waiters.failAll(() => new DatabaseError("POOL_CLOSED"));
     for (const entry of this.#idle.clear()) this.#inventory.close(entry, "shutdown");
     this.#replenish();
@@ -213,12 +222,17 @@ export class Pool<R extends Resource> implements AsyncDisposable {
 
   /** What will be ready without a release. */
   get #preparing(): number {
-    return this.#inventory.connecting + this.#checking.size;
+    return this.#inventory.connecting + this.#checks.size;
+  }
+
+  /** While openings are refused, callers wait for what others use, if anybody uses something. */
+  get #canOpen(): boolean {
+    return this.#inventory.canOpen && !(this.#refusals.isActive && this.#inUse > 0);
   }
 
   /** Callers that would wait for others, if one more came. */
   get #queuedWithOneMore(): number {
-    const canPrepare = this.#idle.size > 0 || this.#inventory.canOpen;
+    const canPrepare = this.#idle.size > 0 || this.#canOpen;
     return Math.max(0, this.#waiters.size + 1 - this.#preparing - Number(canPrepare));
   }
 
@@ -232,17 +246,17 @@ export class Pool<R extends Resource> implements AsyncDisposable {
       return;
     }
     // Also beside openings that are under way: those can take long, or fail.
-    while (this.#checking.size < this.#waiters.size) {
+    while (this.#checks.size < this.#waiters.size) {
       const entry = this.#idle.take();
       if (entry === undefined) break;
       void this.#check(entry);
     }
     while (this.#preparing < this.#waiters.size) {
-      if (!this.#inventory.canOpen) return;
+      if (!this.#canOpen) return;
       this.#inventory.open(this.#shutdown.signal);
     }
     const willBeIdle = () => this.#idle.size + this.#preparing - this.#waiters.size;
-    while (this.#minIdle.wantsMoreThan(willBeIdle()) && this.#inventory.canOpen) {
+    while (this.#minIdle.wantsMoreThan(willBeIdle()) && this.#canOpen) {
       this.#inventory.open(this.#shutdown.signal);
     }
   }
@@ -250,6 +264,7 @@ export class Pool<R extends Resource> implements AsyncDisposable {
   #opened(entry: Entry<R>): void {
     if (entry.resource.closed) this.#minIdle.pause(new DatabaseError("CONNECTION_LOST"));
     else this.#minIdle.succeeded();
+    this.#refusals.end();
     void entry.resource.whenClosed.then(() => this.#closedByItself(entry));
     this.#passOn(entry, false);
     this.#replenish();
@@ -259,31 +274,30 @@ export class Pool<R extends Resource> implements AsyncDisposable {
     if (!this.#isClosing) {
       this.#counters.openFailedCount++;
       this.#minIdle.pause(error);
+      const isCovered = this.#inUse > 0 && this.#refusals.covers(error);
       // Somebody has to learn of it, unless something else is on the way for everyone.
-      if (this.#preparing < this.#waiters.size) this.#waiters.failNext(error);
+      if (!isCovered && this.#preparing < this.#waiters.size) this.#waiters.failNext(error);
     }
     this.#replenish();
   }
 
   /** Never rejects: who waits for it gets another one when it fails. */
   async #check(entry: Entry<R>): Promise<void> {
-    const { check, checkTimeoutMs: timeoutMs, clock } = this.#options;
-    this.#checking.add(entry);
-    const isAlive = await passes(
-      async (signal) => await check?.(entry.resource, signal),
-      { timeoutMs, clock, signal: this.#shutdown.signal },
-    );
-    this.#checking.delete(entry);
+    const isAlive = await this.#checks.passes(entry.resource, this.#shutdown.signal);
     const ending = this.#passOn(entry, !isAlive && !this.#isClosing);
     if (ending === "error" && !this.#isClosing) this.#options.onIdleClosed?.();
   }
 
   #closedByItself(entry: Entry<R>): void {
-    if (!this.#idle.remove(entry)) return;
+    if (this.#idle.remove(entry)) this.#expired(entry, "error");
+  }
+
+  /** Closes what was idle. */
+  #expired(entry: Entry<R>, reason: CloseReason): void {
     // Without a pause, a server that ends every session would be asked again at once.
-    this.#minIdle.pause(new DatabaseError("CONNECTION_LOST"));
-    this.#inventory.close(entry, "error");
-    this.#options.onIdleClosed?.();
+    if (reason === "error") this.#minIdle.pause(new DatabaseError("CONNECTION_LOST"));
+    this.#inventory.close(entry, reason);
+    if (reason === "error") this.#options.onIdleClosed?.();
   }
 
   /** Lends what nobody has to the first waiter, keeps it, or closes it; then it says why. */

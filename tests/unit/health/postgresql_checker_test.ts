@@ -24,6 +24,7 @@ function probe(ping: () => Promise<PingResult>, waitCount = 0): DatabaseProbe {
     accessMode: "READ_WRITE",
     lastError: undefined,
     writeRefusal: undefined,
+    openRefusal: undefined,
     connectionBudget: undefined,
     circuit: { state: "closed" } as DatabaseProbe["circuit"],
     onStateChange: () => () => {},
@@ -73,8 +74,12 @@ Deno.test("PostgreSQLChecker: the first attempt is waited for, not reported as a
   const check = new PostgreSQLChecker({ database, clock: new ManualClock() })
     .check(new AbortController().signal);
   await settle();
+  const tell = () =>
+    listeners.forEach((listener) => listener({ ...database } as unknown as StateChange));
+  Object.assign(database, { accessMode: "READ_ONLY" }); // by a read host
+  tell();
   Object.assign(database, { state: "connected", accessMode: "READ_WRITE" });
-  listeners.forEach((listener) => listener({} as StateChange));
+  tell();
   assert.equal((await check).status, ServiceStatus.HEALTHY);
   assert.equal(listeners.size, 0);
 });
@@ -99,15 +104,13 @@ Deno.test("PostgreSQLChecker: an aborted wait for the first attempt leaves no ti
   assert.deepEqual([clock.timers, listeners], [0, 0]);
 });
 
-Deno.test("PostgreSQLChecker: a first attempt that takes too long is reported", async () => {
-  const clock = new ManualClock();
-  const database: DatabaseProbe = {
-    ...probe(pong),
-    state: "connecting",
-    accessMode: "UNAVAILABLE",
-  };
-  const check = new PostgreSQLChecker({ database, clock }).check(new AbortController().signal);
-  await clock.advance(5000);
-  const { status, errorCode } = await check;
-  assert.deepEqual([status, errorCode], [ServiceStatus.UNHEALTHY, "NOT_PREPARED"]);
-});
+for (const accessMode of ["UNAVAILABLE", "READ_ONLY"] as const) {
+  Deno.test(`PostgreSQLChecker: a first attempt that takes too long is reported (${accessMode})`, async () => {
+    const clock = new ManualClock();
+    const database: DatabaseProbe = { ...probe(pong), state: "connecting", accessMode };
+    const check = new PostgreSQLChecker({ database, clock }).check(new AbortController().signal);
+    await clock.advance(5000);
+    const { status, errorCode } = await check;
+    assert.deepEqual([status, errorCode], [ServiceStatus.UNHEALTHY, "NOT_PREPARED"]);
+  });
+}
