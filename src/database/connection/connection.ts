@@ -45,6 +45,21 @@ interface RoleRow {
   readonly pid: number;
   readonly schema: string | null;
   readonly server_started_at: string;
+  readonly server_address: string;
+}
+
+/** One run of one server, as it says itself: whatever address leads to it. */
+export interface ServerRun {
+  readonly address: string;
+  readonly startedAt: string;
+}
+
+/** What a connection is waiting for, at one moment. */
+export interface Wait {
+  /** Another one for each statement. */
+  readonly statement: unknown;
+  /** How many times something has come from the server. */
+  readonly heardCount: number;
 }
 
 /**
@@ -73,11 +88,12 @@ export class Connection implements Resource, AsyncDisposable {
     },
   });
   #backendKey: BackendKey = { pid: 0, secret: 0 };
-  #serverStartedAt: string | undefined;
+  #serverRun: ServerRun | undefined;
   #lastRole: ServerRole | undefined;
   #closed: boolean;
   #ending = false;
   #handedOut = false;
+  #heardCount = 0;
   #reason: DatabaseError | undefined;
   #socketError: unknown;
 
@@ -118,9 +134,15 @@ export class Connection implements Resource, AsyncDisposable {
     return this.#backendKey.pid;
   }
 
-  /** When the server began its present run, as it says; tells one run from another. */
-  get serverStartedAt(): string | undefined {
-    return this.#serverStartedAt;
+  /** The server's present run; undefined before the start-up. */
+  get serverRun(): ServerRun | undefined {
+    return this.#serverRun;
+  }
+
+  /** What it is waiting for; undefined while nothing runs. */
+  get wait(): Wait | undefined {
+    const { first } = this.#statements;
+    return first && { statement: first, heardCount: this.#heardCount };
   }
 
   /**
@@ -159,11 +181,13 @@ export class Connection implements Resource, AsyncDisposable {
       select pg_catalog.pg_is_in_recovery() as in_recovery,
         pg_catalog.current_setting('transaction_read_only') = 'on' as read_only,
         pg_catalog.pg_backend_pid() as pid, pg_catalog.current_schema() as schema,
-        pg_catalog.pg_postmaster_start_time() as server_started_at
+        pg_catalog.pg_postmaster_start_time() as server_started_at,
+        pg_catalog.concat_ws(' ', pg_catalog.inet_server_addr(), pg_catalog.inet_server_port())
+          as server_address
     `.simple();
     const [row] = rows;
     if (row === undefined) throw new DatabaseError("CONNECTION_REJECTED");
-    this.#serverStartedAt = String(row.server_started_at);
+    this.#serverRun = { address: row.server_address, startedAt: String(row.server_started_at) };
     this.#backendKey = { pid: rows.state.pid, secret: rows.state.secret };
     this.#pooler.verify({ keyPid: rows.state.pid, serverPid: row.pid, schema: row.schema });
     this.#lastRole = { inRecovery: row.in_recovery, readOnly: row.read_only };
@@ -262,6 +286,7 @@ export class Connection implements Resource, AsyncDisposable {
 
   /** One listener for all, as every answer comes through here. */
   #hear(chunk: Uint8Array): void {
+    this.#heardCount++;
     this.#transaction.hear(chunk);
     const isEnd = this.#farewell.hear(chunk) && !this.#statements.isBusy;
     // Until the server's process has gone too, an idle session would be lent again.

@@ -28,6 +28,11 @@ export class RunningStatements implements StatementListener {
     return this.#running.length > 0;
   }
 
+  /** The one whose answer comes next. */
+  get first(): Statement | undefined {
+    return this.#running[0];
+  }
+
   readonly onSend = (statement: Statement): Error | undefined => {
     const refusal = this.#options.refusal();
     if (refusal !== undefined) return refusal;

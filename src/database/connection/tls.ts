@@ -8,6 +8,7 @@ import { untilEvent } from "./socket.ts";
 /** PostgreSQL's SSLRequest message: its length (8) and the code 1234.5679. */
 const SSL_REQUEST = new Uint8Array([0, 0, 0, 8, 4, 210, 22, 47]);
 const ACCEPTED = "S".charCodeAt(0);
+const FAILED = "E".charCodeAt(0);
 
 /**
  * Asks the server for TLS and does the handshake.
@@ -29,6 +30,12 @@ export async function upgradeToTls(
   try {
     socket.write(SSL_REQUEST);
     const answer = await untilEvent(socket, "data", signal);
+    if (answer instanceof Uint8Array && answer[0] === FAILED) {
+      // A server that cannot start a process. Its words are anybody's on the way (CVE-2024-10977).
+      throw new DatabaseError("CONNECTION_LOST", {
+        message: `${host} answered the request for TLS with an error`,
+      });
+    }
     if (!(answer instanceof Uint8Array) || answer.length !== 1) {
       // Bytes after the answer came unencrypted and could be an attacker's (CVE-2021-23222).
       throw new Error(`${host} did not answer the request for TLS as PostgreSQL does`);

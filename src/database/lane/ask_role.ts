@@ -33,10 +33,13 @@ export interface BesideFullOptions extends BesideOptions {
   readonly pool: { readonly inUse: readonly Connection[] };
 }
 
+/** Asks a server on a connection; the signal ends it with the connection. */
+type Ask = (connection: Connection, signal: AbortSignal) => Promise<ServerRole>;
+
 /**
  * Asks the server for its role on a connection of the pool.
  *
- * @throws {DatabaseError} `PING_TIMEOUT`, `ACQUIRE_TIMEOUT` when every connection was in use all
+ * @throws {DatabaseError} `PING_TIMEOUT`, `ACQUIRE_TIMEOUT` when others had every connection all
  * the time, connect errors, or `ABORTED`.
  */
 export async function askRole(options: AskOptions): Promise<ServerRole> {
@@ -44,11 +47,13 @@ export async function askRole(options: AskOptions): Promise<ServerRole> {
   // A connection that is lent for nothing would be destroyed.
   if (signal?.aborted) throw abortReason(signal);
   let isAsking = false;
+  const { acquireCount } = stats();
   using deadline = new Deadline({
     timeoutMs,
     signal,
     clock,
-    onTimeout: () => isAsking ? noAnswer(timeoutMs) : noConnection(timeoutMs, stats()),
+    onTimeout: () =>
+      isAsking ? noAnswer(timeoutMs) : noConnection(timeoutMs, stats(), acquireCount),
   });
   const ask = () =>
     lend((connection) => {
@@ -66,6 +71,8 @@ export async function askRole(options: AskOptions): Promise<ServerRole> {
 
 /** As {@linkcode askRole}; as {@linkcode askBesideFull} when the pool has no connection to give. */
 export async function findRole(ask: AskOptions, beside: BesideFullOptions): Promise<ServerRole> {
+  const { inUse, closing, max } = ask.stats();
+  if (inUse + closing >= max) return await askBesideFull(beside, ask.signal);
   try {
     return await askRole(ask);
   } catch (error) {
@@ -83,7 +90,7 @@ export async function findRole(ask: AskOptions, beside: BesideFullOptions): Prom
 export async function askBeside(
   { config, connectOptions, clock }: BesideOptions,
   signal: AbortSignal | undefined,
-  ask = (connection: Connection) => connection.role(),
+  ask: Ask = (connection) => connection.role(),
 ): Promise<ServerRole> {
   await using connection = await connect(config, { ...connectOptions, signal });
   const { pingTimeoutMs: timeoutMs } = config;
@@ -92,17 +99,21 @@ export async function askBeside(
 }
 
 /**
- * As {@linkcode askBeside}, beside a pool whose places are all taken: those whose sessions are lost
- * are free after it. A pooler has other sessions than its server, so behind one nobody can tell.
+ * As {@linkcode askBeside}, beside a pool whose places are all taken: those whose sessions or answers
+ * are lost are free after it. A pooler has other sessions than its server, so behind one nobody can
+ * tell.
  */
 export function askBesideFull(
   options: BesideFullOptions,
   signal: AbortSignal | undefined,
 ): Promise<ServerRole> {
-  const { config, pool } = options;
-  return askBeside(options, signal, async (connection) => {
+  const { config, pool, clock } = options;
+  return askBeside(options, signal, async (connection, signal) => {
     const role = await connection.role();
-    if (config.pooler === "none") await endLostSessions(connection, pool.inUse);
+    if (config.pooler !== "none") return role;
+    // A part of the time that the whole look has.
+    const silenceMs = config.pingTimeoutMs / 4;
+    await endLostSessions(connection, pool.inUse, { silenceMs, signal, clock });
     return role;
   });
 }
@@ -111,13 +122,13 @@ export function askBesideFull(
 async function answerOf(
   connection: Connection,
   signal: AbortSignal,
-  ask: (connection: Connection) => Promise<ServerRole>,
+  ask: Ask,
 ): Promise<ServerRole> {
   const onAbort = () => connection.destroy(abortReason(signal));
   if (signal.aborted) onAbort();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
-    return await ask(connection);
+    return await ask(connection, signal);
   } catch (error) {
     throw connection.explain(error);
   } finally {
@@ -129,10 +140,15 @@ function noAnswer(timeoutMs: number): DatabaseError {
   return new DatabaseError("PING_TIMEOUT", { message: `No answer within ${timeoutMs} ms` });
 }
 
-/** A pool that is merely busy must not look like a database that is gone. */
-function noConnection(timeoutMs: number, { inUse, max }: PoolStats): DatabaseError {
-  if (inUse < max) return noAnswer(timeoutMs);
+/**
+ * A pool that is merely busy must not look like a database that is gone: while others get
+ * connections the database works, also when some are being opened at this very moment.
+ */
+function noConnection(timeoutMs: number, now: PoolStats, acquireCount: number): DatabaseError {
+  const { inUse, max } = now;
+  if (inUse < max && now.acquireCount === acquireCount) return noAnswer(timeoutMs);
   return new DatabaseError("ACQUIRE_TIMEOUT", {
-    message: `All ${max} connections were in use for ${timeoutMs} ms (DB_MAX_CONNECTIONS)`,
+    message: `No connection was free for ${timeoutMs} ms: ${inUse} of ${max} are in use ` +
+      "(DB_MAX_CONNECTIONS)",
   });
 }

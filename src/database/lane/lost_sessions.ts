@@ -1,33 +1,72 @@
+import type { Clock } from "../clock.ts";
 import type { Connection } from "../connection/connection.ts";
+import { sleep } from "../deadline.ts";
 import { DatabaseError } from "../errors.ts";
 
+/** Settings of {@linkcode endLostSessions}. */
+export interface LostSessionsOptions {
+  /** How long a statement has to be waited for in vain, after it has ended on the server. */
+  readonly silenceMs: number;
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+}
+
 /**
- * Destroys the connections whose sessions the server does not have any more, as `connection` sees
- * it: the network or a host can die without a word, and a statement without a deadline would wait,
- * and keep its place in the pool, until TCP gives up many minutes later. What the server still has
- * is left alone, because a statement may well run there.
+ * Destroys the connections whose answers cannot come any more, as `connection` sees it: the server
+ * does not have their session, or is done with the statement that they still wait for. A network or
+ * a host can die without a word, and a statement without a deadline would wait, and keep its place
+ * in the pool, until TCP gives up many minutes later.
  *
- * Source: PostgreSQL documentation, 27.2.3 "pg_stat_activity", whose `pid` every role can see.
+ * Where a statement may well run nothing is touched; nor are sessions with another server of the
+ * list than that of `connection`, which cannot know them.
+ *
+ * Source: PostgreSQL documentation, 27.2.3 "pg_stat_activity"; a role sees all of its own sessions.
  */
 export async function endLostSessions(
   connection: Connection,
   inUse: readonly Connection[],
+  { silenceMs, signal, clock }: LostSessionsOptions,
 ): Promise<void> {
-  if (inUse.length === 0) return;
-  const pids = `{${inUse.map(({ backendPid }) => backendPid)}}`;
-  const rows = await connection.sql<{ pid: number }[]>`
-    select pid from pg_catalog.pg_stat_activity where pid = any(${pids}::int[])
-  `;
-  const there = new Set(rows.map(({ pid }) => pid));
-  for (const one of inUse) {
-    // Another run of the server, or another server, can have given the number to somebody else.
-    const isThere = one.serverStartedAt === connection.serverStartedAt && there.has(one.backendPid);
-    if (!isThere) one.destroy(sessionGone());
+  const here = inUse.filter(({ serverRun }) =>
+    serverRun?.address === connection.serverRun?.address
+  );
+  if (here.length === 0) return;
+  const before = await idleSinceOf(connection, here);
+  const suspects = new Map<Connection, Connection["wait"]>();
+  for (const one of here) {
+    // Another run of the server can have given the number to somebody else.
+    const isThere = one.serverRun?.startedAt === connection.serverRun?.startedAt &&
+      before.has(one.backendPid);
+    if (!isThere) one.destroy(lost("The server does not have the session any more"));
+    else if (before.get(one.backendPid) !== null && one.wait) suspects.set(one, one.wait);
+  }
+  if (suspects.size === 0) return;
+
+  // The statement can be on its way to the server just now, or a long answer on its way back.
+  await sleep(silenceMs, signal, clock);
+  const after = await idleSinceOf(connection, [...suspects.keys()]);
+  for (const [one, wait] of suspects) {
+    const { backendPid } = one;
+    const isSilent = one.wait?.statement === wait?.statement &&
+      one.wait?.heardCount === wait?.heardCount;
+    const hasEnded = after.get(backendPid) === before.get(backendPid);
+    if (isSilent && hasEnded) one.destroy(lost("The answer of the server got lost"));
   }
 }
 
-function sessionGone(): DatabaseError {
-  return new DatabaseError("CONNECTION_LOST", {
-    message: "The server does not have the session any more",
-  });
+/** By process id, of the sessions that are there: since when nothing runs; null when something does. */
+async function idleSinceOf(
+  connection: Connection,
+  sessions: readonly Connection[],
+): Promise<ReadonlyMap<number, string | null>> {
+  const pids = `{${sessions.map(({ backendPid }) => backendPid)}}`;
+  const rows = await connection.sql<{ pid: number; idle_since: string | null }[]>`
+    select pid, case when state like 'idle%' then state_change::text end as idle_since
+    from pg_catalog.pg_stat_activity where pid = any(${pids}::int[])
+  `;
+  return new Map(rows.map(({ pid, idle_since }) => [pid, idle_since]));
+}
+
+function lost(message: string): DatabaseError {
+  return new DatabaseError("CONNECTION_LOST", { message });
 }

@@ -110,7 +110,7 @@ export class Pinger {
   #asking(timeoutMs: number, signal: AbortSignal | undefined): AskOptions {
     const { pool, clock } = this.#options;
     return {
-      lend: (use, signal) => pool.lend(use, { signal, timeoutMs: Infinity }),
+      lend: (use, signal) => pool.lend(use, { signal, timeoutMs: Infinity, evenIfQueueFull: true }),
       stats: () => pool.stats(),
       timeoutMs,
       signal,

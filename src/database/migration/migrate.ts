@@ -1,4 +1,6 @@
 import type { DatabaseConfig } from "../../config/mod.ts";
+import { Deadline } from "../deadline.ts";
+import { DatabaseError } from "../errors.ts";
 import { silentLogger } from "../logger.ts";
 import { type MigrationOptions, withLock } from "./locked_session.ts";
 import { OWN_MIGRATIONS, readMigrations } from "./migration_files.ts";
@@ -60,15 +62,26 @@ export function migrateTo(
 }
 
 /**
- * The version of the schema; undefined before the first migration. Needs no lock.
+ * The version of the schema; undefined before the first migration. Needs no lock, and ends within
+ * the time to connect and that of a ping: whoever waits for it must not wait for a silent network.
  *
- * @throws {DatabaseError} A connect error, or `MIGRATION_FAILED` when the schema does not exist.
+ * @throws {DatabaseError} A connect error, `PING_TIMEOUT`, or `MIGRATION_FAILED` when the schema does
+ * not exist.
  */
-export function readSchemaVersion(
+export async function readSchemaVersion(
   config: DatabaseConfig,
   { signal }: Pick<MigrationOptions, "signal"> = {},
 ): Promise<SchemaVersion | undefined> {
-  return MigrationSession.use(config, signal, ({ table }) => table.read());
+  const timeoutMs = config.connectTimeoutMs + config.pingTimeoutMs;
+  using deadline = new Deadline({
+    timeoutMs,
+    signal,
+    onTimeout: () =>
+      new DatabaseError("PING_TIMEOUT", {
+        message: `The version of the schema could not be read within ${timeoutMs} ms`,
+      }),
+  });
+  return await MigrationSession.use(config, deadline.signal, ({ table }) => table.read());
 }
 
 async function migrate(
