@@ -184,6 +184,23 @@ Deno.test("a service that starts without its primary serves reads", async () => 
   assert.equal(accessMode, "READ_ONLY", "a ping asks who is there");
 });
 
+Deno.test("a read host that is promoted still takes no write", async () => {
+  await using pair = await startReplicationPair();
+  const { host, port } = pair.standby.database;
+  await using test = startManager(pair.primary, { readHosts: [{ host, port }] });
+  const { database } = test;
+  await untilMode(database, "READ_WRITE");
+  await database.query`create table account (id int)`;
+  await pair.waitForReplay();
+  await pair.primary.kill();
+  await untilMode(database, "READ_ONLY");
+  await pair.promote();
+  await assert.rejects(database.query({ access: "read" })`insert into account values (1)`, {
+    code: "READ_ONLY",
+  });
+  assert.deepEqual([...await count(database)], [{ n: 0 }]);
+});
+
 Deno.test("a demoted primary in the place of the old one: reads go on, until it is promoted", async () => {
   await using pair = await startReplicationPair();
   // The standby takes any role, as one address in front of a cluster would.
