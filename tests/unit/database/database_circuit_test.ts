@@ -42,8 +42,8 @@ const IGNORED: readonly DatabaseErrorCode[] = [
   "STATEMENT_TIMEOUT",
 ];
 
-function circuit() {
-  const config = { circuitFailureThreshold: 2, retryInitialDelayMs: 20, retryMaxDelayMs: 200 };
+function circuit(circuitFailureThreshold = 2) {
+  const config = { circuitFailureThreshold, retryInitialDelayMs: 20, retryMaxDelayMs: 200 };
   return createCircuit(config as DatabaseConfig, {
     logger: silentLogger,
     clock: new FakeClock(),
@@ -82,6 +82,18 @@ Deno.test("the configured number of failures in a row opens the circuit", () => 
   breaker.tryAcquire()!.failure(new DatabaseError("CONNECTION_REFUSED"));
   assert.equal(breaker.state, "open");
   assert.equal(breaker.snapshot().lastOpening?.cause, "CONNECTION_REFUSED");
+});
+
+Deno.test("half of the calls that fail open the circuit, from 20 calls on", () => {
+  const breaker = circuit(100);
+  for (let call = 1; call <= 20; call++) {
+    assert.equal(breaker.state, "closed", `before call ${call}`);
+    const permit = breaker.tryAcquire()!;
+    if (call % 2 === 1) permit.success();
+    else permit.failure(new DatabaseError("CONNECTION_LOST"));
+  }
+  assert.equal(breaker.state, "open");
+  assert.equal(breaker.snapshot().lastOpening?.reason, "failureRate");
 });
 
 Deno.test("the database is asked how it is after failures, timeouts and refused writes", () => {
