@@ -32,7 +32,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   steps(3, fc.record({ do: fc.constantFrom("abort", "break", "die", "checkFails"), index })),
   steps(3, fc.record({ do: fc.constant("pass"), ms: fc.constantFrom(1, 30, 60, 250, 600) })),
   steps(2, fc.constant({ do: "finishCloses" })),
-  steps(1, fc.record({ do: fc.constantFrom("reset", "rejectWaiters", "warmUp") })),
+  steps(1, fc.record({ do: fc.constantFrom("reset", "empty", "rejectWaiters", "warmUp") })),
 );
 
 const close: fc.Arbitrary<Step> = fc.record({
@@ -65,6 +65,7 @@ Deno.test("whatever happens in whatever order, the pool keeps its promises", asy
   for (
     const event of [
       "acquired",
+      "waits",
       "leaks",
       "checks",
       "failedChecks",

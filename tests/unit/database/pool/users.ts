@@ -7,7 +7,8 @@ import { type FakeResource, type TestPool, testPool } from "./fake_resource.ts";
 /** One thing that happens to a pool. Indexes are taken modulo what there is to choose from. */
 export type Step =
   | { readonly do: "acquire"; readonly timeoutMs: number }
-  | { readonly do: "tryAcquire" | "reset" | "rejectWaiters" | "warmUp" | "finishCloses" }
+  | { readonly do: "tryAcquire" | "reset" | "empty" | "rejectWaiters" | "warmUp" }
+  | { readonly do: "finishCloses" }
   | { readonly do: "abort" | "break" | "die" | "release"; readonly index: number }
   | { readonly do: "openSucceeds" | "openFails"; readonly index: number }
   | { readonly do: "checkSucceeds" | "checkFails"; readonly index: number }
@@ -40,6 +41,8 @@ interface Check extends PromiseWithResolvers<void> {
 export class Users {
   readonly #limits: Limits;
   readonly #tally: Tally;
+  /** What has happened in this run. */
+  readonly #seen: Tally = new Map();
   readonly #test: TestPool;
   readonly #held: FakeResource[] = [];
   /** What nobody may get any more. */
@@ -49,6 +52,8 @@ export class Users {
   readonly #turns: number[] = [];
   readonly #violations: unknown[] = [];
   #checks: Check[] = [];
+  /** Whether the pool opens only what someone waits for. */
+  #isEmptied = false;
   #closes = 0;
   #closed = 0;
   /** When the least patient close destroys what is in use, on the clock of the pool. */
@@ -62,6 +67,7 @@ export class Users {
     this.#tally = tally;
     this.#test = testPool({
       ...limits,
+      open: (signal) => this.#open(signal),
       random: () => 0.5,
       leakThresholdMs: LEAK_MS,
       onLeak: ({ heldMs }) => {
@@ -94,11 +100,16 @@ export class Users {
     assert.equal(this.#waiting, 0, "someone waits forever");
     assert.deepEqual(factory.living, [], "a resource leaked");
     assert.equal(clock.pending, 0, "a timer leaked");
-    const { openedCount, closedCount, acquireCount } = pool.stats();
+    const { openedCount, closedCount, ...counts } = pool.stats();
     assert.equal(openedCount, total(closedCount));
+    const seen = (what: string) => this.#seen.get(what) ?? 0;
+    assert.equal(counts.acquireCount, seen("acquired"));
+    assert.equal(counts.waitCount, seen("waits"));
+    assert.equal(counts.acquireTimeoutCount, seen("ACQUIRE_TIMEOUT"));
+    assert.equal(counts.rejectedCount, seen("QUEUE_FULL"));
     for (const [reason, count] of Object.entries(closedCount)) this.#count(reason, count);
-    this.#count("acquired", acquireCount);
     this.#count("leaks", this.#leaks);
+    for (const [what, times] of this.#seen) add(this.#tally, what, times);
   }
 
   #do(step: Step): void {
@@ -132,11 +143,14 @@ export class Users {
       case "finishCloses":
         return this.#finishCloses();
       case "reset":
+      case "empty":
         for (const resource of factory.living) this.#condemned.add(resource);
-        return pool.reset();
+        this.#isEmptied ||= step.do === "empty";
+        return pool[step.do]();
       case "rejectWaiters":
         return pool.rejectWaiters(() => new DatabaseError("CONNECTION_LOST"));
       case "warmUp":
+        this.#isEmptied = false;
         return pool.warmUp();
       case "close":
         return this.#close(step.patienceMs);
@@ -145,6 +159,21 @@ export class Users {
 
   get #isClosing(): boolean {
     return this.#closes > 0;
+  }
+
+  /** What is being opened or checked; the statistics count the latter as in use. */
+  get #preparing(): number {
+    const { pool } = this.#test;
+    const { connecting, inUse } = pool.stats();
+    return connecting + inUse - pool.inUse.length;
+  }
+
+  #open(signal: AbortSignal): Promise<FakeResource> {
+    const { pool, factory } = this.#test;
+    if (this.#isEmptied && this.#preparing > pool.stats().waiting) {
+      this.#violated(new Error("an emptied pool opens what nobody waits for"));
+    }
+    return factory.open(signal);
   }
 
   #close(timeoutMs: number): void {
@@ -157,12 +186,17 @@ export class Users {
   }
 
   #acquire(timeoutMs: number): void {
+    const { pool } = this.#test;
     const ticket = ++this.#tickets;
     const isLate = this.#isClosing;
     const controller = new AbortController();
     this.#controllers.push(controller);
+    const acquired = pool.acquire({ signal: controller.signal, timeoutMs });
+    const { waiting } = pool.stats();
+    // More wait now than something is on the way for: one of them is this caller.
+    if (waiting > this.#waiting && waiting > this.#preparing) this.#count("waits", 1);
     this.#waiting++;
-    this.#test.pool.acquire({ signal: controller.signal, timeoutMs }).then(
+    acquired.then(
       (resource) => {
         this.#took(resource);
         this.#turns.push(ticket);
@@ -184,6 +218,7 @@ export class Users {
     assert.ok(!resource.closed && !this.#condemned.has(resource), "a bad one was handed out");
     assert.ok(!this.#held.includes(resource), "one resource has two users");
     this.#held.push(resource);
+    this.#count("acquired", 1);
   }
 
   #release(index: number, broken: boolean): void {
@@ -260,8 +295,12 @@ export class Users {
   }
 
   #count(what: string, times: number): void {
-    this.#tally.set(what, (this.#tally.get(what) ?? 0) + times);
+    add(this.#seen, what, times);
   }
+}
+
+function add(tally: Tally, what: string, times: number): void {
+  tally.set(what, (tally.get(what) ?? 0) + times);
 }
 
 /** Whether a close has lost its patience with the resource's user. */
