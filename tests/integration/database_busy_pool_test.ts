@@ -79,3 +79,17 @@ Deno.test("a ping that others come before is no outage, also while connections a
   assert.deepEqual([...codes], ["ACQUIRE_TIMEOUT"]);
   assert.deepEqual(opened, []);
 });
+
+Deno.test("a frozen server is noticed by calls that have no limit, though nobody asks how it is", async () => {
+  await using server = await startPostgres();
+  await using test = startManager(server, { pingTimeoutMs: 1_000, connectTimeoutMs: 1_000 });
+  const { database } = test;
+  await untilState(database, "connected");
+  await Promise.all(Array.from({ length: 4 }, () => database.query`select pg_sleep(0.1)`));
+  await server.freeze();
+  const calls = Promise.allSettled([database.query`select 1`, database.query`select 1`]);
+  await untilState(database, "disconnected");
+  await server.resume();
+  await untilState(database, "connected");
+  await calls;
+});

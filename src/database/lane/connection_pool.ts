@@ -14,6 +14,7 @@ import {
   type PoolOptions,
   type PoolStats,
 } from "../pool/mod.ts";
+import { StuckWatch } from "./stuck_watch.ts";
 
 /** What a {@linkcode ConnectionPool} needs beside the configuration. */
 export interface ConnectionPoolOptions {
@@ -23,6 +24,8 @@ export interface ConnectionPoolOptions {
   readonly random: () => number;
   /** Called with each new connection, before anyone gets it. */
   readonly onOpened: (connection: Connection) => void;
+  /** Called when nothing of what is lent has come back for the ping timeout. */
+  readonly onStuck: () => void;
   /** Called when an idle connection turns out to be dead. */
   readonly onIdleClosed: () => void;
   readonly observer: PoolObserver | undefined;
@@ -46,6 +49,7 @@ export class ConnectionPool {
   readonly #connectOptions: ConnectOptions;
   readonly #exhaustion: ExhaustionWatch;
   readonly #onOpened: ConnectionPoolOptions["onOpened"];
+  readonly #stuck: StuckWatch;
   #refusal: DatabaseError | undefined;
   readonly #opening = new Set<Promise<Connection>>();
 
@@ -59,6 +63,11 @@ export class ConnectionPool {
     this.#pool = createPool(config, options, {
       open: (signal) => this.#open(signal),
       onOpenRefused: (error) => this.#refused(classify(error)),
+    });
+    this.#stuck = new StuckWatch({
+      ...options,
+      silenceMs: config.pingTimeoutMs,
+      stats: () => this.stats(),
     });
     this.#exhaustion = new ExhaustionWatch({
       ...options,
@@ -94,6 +103,7 @@ export class ConnectionPool {
 
   async #lend<T>(use: (connection: Connection) => Promise<T>, options: LendOptions): Promise<T> {
     const connection = this.#pool.tryAcquire() ?? await this.#acquire(options);
+    this.#stuck.lent();
     try {
       const result = await use(connection);
       if (connection.isInTransaction) throw this.#leftOpen();
@@ -158,6 +168,7 @@ export class ConnectionPool {
 
   /** As `Pool.close`. */
   close(options: CloseOptions): Promise<void> {
+    this.#stuck.stop();
     return this.#pool.close(options);
   }
 

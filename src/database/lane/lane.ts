@@ -70,6 +70,7 @@ export class Lane implements Availability {
         // say: an address that leads to either in turns would drop the pool with every session.
         if (lastRole?.readOnly === true) this.#saw(lastRole);
       },
+      onStuck: () => this.#pinger.verify(),
       onIdleClosed: () => this.#pinger.verify(),
     });
     this.#pinger = new Pinger({
