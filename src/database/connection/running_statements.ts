@@ -19,9 +19,20 @@ export class RunningStatements implements StatementListener {
   /** Not a Set: that makes a table for every statement that is alone, and each keeps the next alive. */
   readonly #running: Statement[] = [];
   #sending: Statement | undefined;
+  /** Of the property in which the driver remembers why it sends a statement again. */
+  readonly #retried: PropertyDescriptor & ThisType<Statement>;
 
   constructor(options: RunningStatementsOptions) {
     this.#options = options;
+    const onRetry = () => void (this.#running.length > 1 && options.onMixUp());
+    this.#retried = {
+      configurable: true,
+      get: () => undefined,
+      set(error: unknown) {
+        Object.defineProperty(this, "retried", { value: error });
+        onRetry();
+      },
+    };
   }
 
   get isBusy(): boolean {
@@ -33,9 +44,23 @@ export class RunningStatements implements StatementListener {
     return this.#running[0];
   }
 
+  /**
+   * The driver sends a statement again when its plan has become stale, as after a change of the
+   * schema. It does not see others meanwhile: their rows and its own get to the wrong ones. So what
+   * is sent again must be alone, and nothing can be sent beside it.
+   */
   readonly onSend = (statement: Statement): Error | undefined => {
     const refusal = this.#options.refusal();
     if (refusal !== undefined) return refusal;
+    const previous = this.#running.at(-1);
+    if (previous !== undefined) {
+      if (previous.retried !== undefined) {
+        this.#options.onMixUp();
+        return this.#options.refusal();
+      }
+      if (this.#running.length === 1) Object.defineProperty(previous, "retried", this.#retried);
+      Object.defineProperty(statement, "retried", this.#retried);
+    }
     this.#running.push(statement);
     this.#sending = statement;
     return undefined;

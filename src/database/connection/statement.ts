@@ -15,6 +15,8 @@ export interface Statement {
   readonly string?: string;
   /** Set when the statement is a cursor that has begun. */
   readonly cursorFn?: unknown;
+  /** Set when the driver sends it again, because what it was prepared for has changed. */
+  readonly retried?: unknown;
   /** What it has failed with, once it was sent. Not the driver's: see `intercept`. */
   failure?: unknown;
 }
