@@ -23,6 +23,8 @@ export class TransactionScope {
   readonly #depth: number;
   readonly #gate: Gate;
   readonly #handle: Transaction;
+  /** Why a savepoint's statements could not be undone. */
+  #notUndone: unknown;
 
   /** @param sql Of the whole transaction. */
   constructor(sql: Sql, depth = 0) {
@@ -38,6 +40,7 @@ export class TransactionScope {
   async run<T>(work: (tx: Transaction) => T | Promise<T>): Promise<T> {
     try {
       const result = await work(this.#handle);
+      if (this.#notUndone !== undefined) throw doomed(this.#notUndone);
       await this.#gate.untilIdle();
       return result;
     } catch (error) {
@@ -72,12 +75,19 @@ export class TransactionScope {
       await this.#sql.unsafe(`release savepoint ${name}`);
       return result;
     } catch (error) {
-      // When even this fails, the transaction cannot be committed any more, which is what is wanted.
+      // When even this fails, what is to be undone must not be committed with the rest.
       await this.#sql.unsafe(`rollback to savepoint ${name}; release savepoint ${name}`)
-        .catch(() => {});
+        .catch((failure) => void (this.#notUndone ??= failure));
       throw isAborted(error) ? scope.aborted() : error;
     }
   }
+}
+
+/** The error for a transaction that cannot be committed, as a savepoint of it could not be undone. */
+function doomed(cause: unknown): DatabaseError {
+  // With its connection it is gone anyway, and that is what its caller has to know.
+  if (cause instanceof DatabaseError && cause.isOutage) return cause;
+  return new DatabaseError("TRANSACTION_ABORTED", { cause });
 }
 
 /** Whether the server says that the transaction is aborted by an earlier error. */
