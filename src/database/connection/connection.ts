@@ -113,7 +113,11 @@ export class Connection implements Resource, AsyncDisposable {
     });
     // The server closes both directions at once, and says goodbye first: no answer can follow.
     socket.once("end", () => socket.destroy());
-    socket.on("error", (error) => this.#socketError ??= error);
+    socket.on("error", (error) => {
+      this.#socketError ??= error;
+      // Before the driver does, which would give the stream of a COPY an error of its own.
+      this.#statements.failAll(error);
+    });
     if (this.#closed) resolve();
     const client = createClient({ ...options, socket: () => this.#handOutSocket() });
     this.sql = intercept(client, this.#listener(options));

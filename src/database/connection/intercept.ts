@@ -1,7 +1,7 @@
-import { Stream } from "node:stream";
 import type postgres from "postgres";
 import { cursorOpener } from "./cursor.ts";
 import type { Sql } from "./driver.ts";
+import { Ending } from "./ending.ts";
 import { DatabaseError } from "../errors.ts";
 import type { Statement } from "./statement.ts";
 
@@ -85,34 +85,6 @@ function watchEnd(statement: Statement, listener: StatementListener): void {
   const fail = (error: unknown) => ending.fail(reject, error);
   statement.resolve = succeed;
   statement.reject = fail;
-}
-
-/** Tells the listener of the end of one statement, once: the driver can reject what has ended. */
-class Ending {
-  readonly #statement: Statement;
-  readonly #listener: StatementListener;
-  #hasEnded = false;
-
-  constructor(statement: Statement, listener: StatementListener) {
-    this.#statement = statement;
-    this.#listener = listener;
-  }
-
-  succeed(resolve: (result: unknown) => void, result: unknown): void {
-    resolve(result);
-    if (this.#hasEnded || result instanceof Stream) return;
-    this.#hasEnded = true;
-    this.#listener.onEnded(this.#statement);
-  }
-
-  fail(reject: (error: unknown) => void, error: unknown): void {
-    if (this.#hasEnded) return;
-    this.#hasEnded = true;
-    const failure = this.#listener.onFailed(error, this.#statement);
-    this.#statement.failure = failure;
-    reject(failure);
-    this.#listener.onEnded(this.#statement);
-  }
 }
 
 /** A cursor gets new functions with each batch; what is around them has to stay. */

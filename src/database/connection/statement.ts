@@ -1,3 +1,5 @@
+import type { Copy } from "./copy.ts";
+
 /** A statement of the driver, with the parts that its types leave out. */
 export interface Statement {
   /** Sends the statement; called once, when somebody first waits for it. */
@@ -17,6 +19,8 @@ export interface Statement {
   readonly cursorFn?: unknown;
   /** Set when the driver sends it again, because what it was prepared for has changed. */
   readonly retried?: unknown;
+  /** Set when it copies, and its stream is there. Not the driver's: see `Ending`. */
+  copy?: Copy;
   /** What it has failed with, once it was sent. Not the driver's: see `intercept`. */
   failure?: unknown;
 }

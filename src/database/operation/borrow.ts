@@ -57,7 +57,7 @@ export async function borrow<T>(
 
 async function perform<T>(gate: Gate, work: Work<T>): Promise<T> {
   const result = await work(gate.sql);
-  await gate.untilIdle();
+  await gate.untilDone();
   return result;
 }
 

@@ -27,6 +27,7 @@ export class Gate {
   #idle = Promise.withResolvers<void>();
   #failure: unknown;
   #lastFailure: unknown;
+  #unheard: unknown;
   #mayHaveDone = false;
 
   constructor(sql: Sql, { explain = (error) => error, signal }: GateOptions = {}) {
@@ -44,8 +45,9 @@ export class Gate {
         if (isUnknown(explained)) this.#mayHaveDone = true;
         return explained;
       },
-      onEnded: ({ failure }) => {
+      onEnded: ({ failure, copy }) => {
         if (failure === undefined) this.#mayHaveDone = true;
+        else if (copy?.isUnheard) this.#unheard ??= failure;
         if (--this.#running > 0) return;
         this.#idle.resolve();
         this.#idle = Promise.withResolvers();
@@ -82,6 +84,16 @@ export class Gate {
   /** Resolves when no statement runs. Never rejects. */
   async untilIdle(): Promise<void> {
     while (this.isBusy) await this.#idle.promise;
+  }
+
+  /**
+   * Resolves when no statement runs and nothing went wrong that only this can tell.
+   *
+   * @throws What a COPY has failed with while nobody listened to its stream.
+   */
+  async untilDone(): Promise<void> {
+    await this.untilIdle();
+    if (this.#unheard !== undefined) throw this.#unheard;
   }
 
   /** From now on statements fail with `refusal`; what runs goes on. */

@@ -1,4 +1,3 @@
-import type { Stream } from "node:stream";
 import type { Access } from "../access_mode.ts";
 import type { Connection } from "../connection/connection.ts";
 import { borrow, type Work } from "./borrow.ts";
@@ -92,8 +91,6 @@ function isInvalidUse(error: unknown): boolean {
 /** @throws {DatabaseError} `INVALID_USE` for the stream that a COPY gives. */
 function rowsOf<Row>(result: readonly Row[]): readonly Row[] {
   if (Array.isArray(result)) return result;
-  // It fails with its connection, and an error that nobody listens to ends the process.
-  (result as unknown as Stream).on("error", () => {});
   throw new DatabaseError("INVALID_USE", {
     message: "A single query cannot COPY: use `withConnection`, and end the stream inside it",
   });

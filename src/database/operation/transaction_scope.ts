@@ -41,7 +41,7 @@ export class TransactionScope {
     try {
       const result = await work(this.#handle);
       if (this.#notUndone !== undefined) throw doomed(this.#notUndone);
-      await this.#gate.untilIdle();
+      await this.#gate.untilDone();
       return result;
     } catch (error) {
       throw isAborted(error) ? this.aborted() : error;
