@@ -50,6 +50,27 @@ const LEAVES_OPEN: readonly ((database: DatabaseManager) => PromiseLike<unknown>
       for await (const _rows of sql`select generate_series(1, 100)`.cursor(10)) break;
     });
   },
+  function aCursorsFunction(database) {
+    return database.withConnection(async (sql) => {
+      await sql`begin`;
+      await sql`select generate_series(1, 100)`.cursor(10, () => sql.CLOSE);
+    });
+  },
+  function aDescription(database) {
+    return database.withConnection(async (sql) => {
+      await sql`begin`;
+      await sql`select 1`.describe();
+    });
+  },
+  function aFunctionThatThrows(database) {
+    return database.withConnection(async (sql) => {
+      await sql`begin`;
+      const rows = sql`select repeat('I', 100) from generate_series(1, 10)`;
+      await rows.forEach(() => {
+        throw new Error("own");
+      }).catch(() => {});
+    });
+  },
   function aCopy(database) {
     return database.withConnection(async (sql) => {
       await sql`begin`;
@@ -88,6 +109,14 @@ const LEAVES_NOTHING: readonly ((database: DatabaseManager) => PromiseLike<unkno
     }),
   (database) =>
     database.withConnection(async (sql) => {
+      await sql`select generate_series(1, 100)`.cursor(10, () => sql.CLOSE);
+      await sql`select generate_series(1, 5)`.cursor(10, () => sql.CLOSE);
+      for await (const _rows of sql`select generate_series(1, 5)`.cursor(10)) break;
+    }),
+  (database) => database.withConnection((sql) => sql`select ${1}::int`.describe()),
+  (database) => database.withConnection((sql) => sql`listen channel`.describe()),
+  (database) =>
+    database.withConnection(async (sql) => {
       await sql`listen channel`;
       await sql.notify("channel", "T");
       await sql`unlisten channel`;
@@ -119,7 +148,14 @@ Deno.test("a transaction left open is seen when every byte comes alone", async (
   const { openedCount } = test.database.poolStats();
   for (let turn = 0; turn < 10; turn++) await test.database.query`select 'T'`;
   assert.equal(test.database.poolStats().openedCount, openedCount);
-  await assert.rejects(Promise.resolve(test.database.query`begin`), { code: "INVALID_USE" });
+  const names = ["aCursor", "aCursorsFunction", "aDescription", "aFunctionThatThrows", "oneText"];
+  for (const leave of LEAVES_OPEN.filter(({ name }) => names.includes(name))) {
+    await assert.rejects(
+      Promise.resolve(leave(test.database)),
+      { code: "INVALID_USE" },
+      leave.name,
+    );
+  }
 });
 
 pgBouncerTest("a transaction left open is seen through a pooler", async () => {

@@ -6,19 +6,12 @@ import type { Sql } from "../../src/database/mod.ts";
 import { eventually } from "../support/condition.ts";
 import { afterBytes, FaultProxy } from "../support/fault_proxy.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { fakeServer, terminateSessions, watchUnhandled } from "../support/database_support.ts";
-
-/** How statements have ended; fails instead of waiting for ever for one that has not. */
-async function ends(statements: readonly PromiseLike<unknown>[]) {
-  const settled: PromiseSettledResult<unknown>[] = [];
-  for (const [index, statement] of statements.entries()) {
-    void Promise.allSettled([statement]).then(([end]) => settled[index] = end);
-  }
-  await eventually(() => Object.keys(settled).length === statements.length, {
-    what: "every statement has ended",
-  });
-  return settled;
-}
+import {
+  ends,
+  fakeServer,
+  terminateSessions,
+  watchUnhandled,
+} from "../support/database_support.ts";
 
 async function endSession(server: TestPostgres, connection: Connection): Promise<void> {
   await terminateSessions(server);
@@ -60,47 +53,6 @@ Deno.test("every statement ends, wherever its session is cut", async () => {
     }
   }
   assert.deepEqual(unhandled.reasons, []);
-});
-
-Deno.test("a statement that cannot be built fails alone, and nothing gets another's answer", async () => {
-  await using server = await startPostgres();
-  await using connection = await connect(server.config());
-  const { sql } = connection;
-  const wrong = new Date(NaN);
-  await sql`select ${new Date()}::timestamptz as at`;
-  const statements = [
-    sql`select pg_sleep(0.1)`,
-    sql`select ${wrong}::timestamptz as at`,
-    sql`select 2 as number`,
-  ];
-  const [before, bad, after] = await ends(statements);
-  const reason = (end?: PromiseSettledResult<unknown>) =>
-    end?.status === "rejected" ? connection.explain(end.reason) : end;
-  assert.ok(reason(bad) instanceof RangeError, String(reason(bad)));
-  for (const other of [before, after]) {
-    assert.equal((reason(other) as { code?: string }).code, "CONNECTION_LOST");
-  }
-});
-
-Deno.test("when a statement that waits in the driver cannot be built, nobody is told another's end", async () => {
-  await using server = await startPostgres();
-  await using connection = await connect(server.config());
-  const { sql } = connection;
-  const statements = [
-    sql`select ${"first use"}::text as what`,
-    sql`select 2 as number`,
-    sql`select ${undefined as never}::text as what`,
-  ];
-  const [first, ...others] = await ends(statements);
-  // It can have been answered before; then the answer is its own.
-  const [row] = first?.status === "fulfilled" ? first.value as { what: string }[] : [];
-  assert.ok(row === undefined || row.what === "first use", JSON.stringify(row));
-  for (const end of others) {
-    assert.equal(end.status, "rejected");
-    const { code } = connection.explain(end.reason) as { code?: string };
-    assert.equal(code, "CONNECTION_LOST");
-  }
-  await connection.whenClosed;
 });
 
 Deno.test("what a cursor's function throws fails the statement, for each batch", async (t) => {

@@ -85,6 +85,18 @@ export async function untilNoSessions(server: TestDatabase): Promise<void> {
   await eventually(async () => await server.sessions() === 0, { what: "no session is left" });
 }
 
+/** How statements have ended; fails instead of waiting for ever for one that has not. */
+export async function ends(statements: readonly PromiseLike<unknown>[]) {
+  const settled: PromiseSettledResult<unknown>[] = [];
+  for (const [index, statement] of statements.entries()) {
+    void Promise.allSettled([statement]).then(([end]) => settled[index] = end);
+  }
+  await eventually(() => Object.keys(settled).length === statements.length, {
+    what: "every statement has ended",
+  });
+  return settled;
+}
+
 /** Collects what nobody handled, as the process would be ended by it. */
 export function watchUnhandled(): Disposable & { readonly reasons: readonly unknown[] } {
   const reasons: unknown[] = [];

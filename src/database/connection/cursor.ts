@@ -1,3 +1,4 @@
+import type postgres from "postgres";
 import type { Cursor, Statement } from "./statement.ts";
 
 /**
@@ -47,28 +48,46 @@ class Taking {
   /** Never rejects: of the last batch the driver would not notice. */
   async #settle(rows: unknown): Promise<unknown> {
     try {
-      return await this.#take(rows);
+      const answer = await this.#take(rows);
+      if (answer === this.#close) this.#leave(rows);
+      return answer;
     } catch (error) {
       this.#failure ??= { error };
+      this.#leave(rows);
       return this.#close;
     } finally {
       if (this.#statement.failure !== undefined) await new Promise(() => {});
     }
   }
+
+  #leave(rows: unknown): void {
+    this.#statement.isLeft = mayHaveMore(rows);
+  }
+}
+
+/** Whether the server has not ended the statement with this batch: then the driver has to close it. */
+function mayHaveMore(rows: unknown): boolean {
+  return (rows as postgres.RowList<[]>).command === null;
 }
 
 function batches(statement: Statement, iterable: AsyncIterable<unknown>): AsyncIterable<unknown> {
   return {
     [Symbol.asyncIterator]() {
       const inner = iterable[Symbol.asyncIterator]();
+      let isOpen = false;
       return {
         async next() {
+          isOpen = false;
           const batch = await inner.next();
+          isOpen = !batch.done && mayHaveMore(batch.value);
           if (batch.done && statement.failure !== undefined) throw statement.failure;
           return batch;
         },
         async return() {
-          if (statement.failure === undefined) await inner.return?.();
+          if (statement.failure === undefined) {
+            statement.isLeft = isOpen;
+            await inner.return?.();
+          }
           return { done: true, value: undefined };
         },
       };

@@ -17,8 +17,14 @@ export interface Statement {
   readonly string?: string;
   /** Set when the statement is a cursor that has begun. */
   readonly cursorFn?: unknown;
+  /** Whether the driver has it in hand, and has not called `resolve` or `reject`. */
+  readonly active: boolean;
+  /** Set when only its description is wanted. */
+  readonly onlyDescribe?: boolean;
   /** Set when the driver sends it again, because what it was prepared for has changed. */
   readonly retried?: unknown;
+  /** Whether its user has left a cursor before its end. Not the driver's: see `cursorOpener`. */
+  isLeft?: boolean;
   /** Set when it copies, and its stream is there. Not the driver's: see `Ending`. */
   copy?: Copy;
   /** What it has failed with, once it was sent. Not the driver's: see `intercept`. */
