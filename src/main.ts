@@ -60,12 +60,18 @@ async function serve(config: Config, telemetry: Telemetry): Promise<void> {
   const peers = config.health.grpcDependencies.map((dependency) =>
     parts.use(new GrpcChecker({ dependency, timeoutMs: config.health.grpcTimeoutMs }))
   );
-  await using registry = new HealthRegistry({
-    checkers: [new PostgreSQLChecker({ database }), ...peers],
-    checkIntervalMs: config.health.checkIntervalMs,
-    onCheckError: logCheckErrors(logger),
-    observer: observers.healthObserver,
-  });
+  const registry = parts.adopt(
+    new HealthRegistry({
+      checkers: [new PostgreSQLChecker({ database }), ...peers],
+      checkIntervalMs: config.health.checkIntervalMs,
+      onCheckError: logCheckErrors(logger),
+      observer: observers.healthObserver,
+    }),
+    async (registry) => {
+      await registry.close();
+      logger.info({ event: "health.stopped" }, "No health check is running any more");
+    },
+  );
   using history = new HealthHistory(registry);
   logHealthChanges(registry, logger);
 

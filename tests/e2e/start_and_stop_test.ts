@@ -96,7 +96,13 @@ Deno.test("a stopping service is not ready, finishes what runs, and ends the dat
   assert.equal(answer.header.get("connection"), "close");
   assert.equal(JSON.parse(answer.body).message, "Service is shutting down");
   assert.equal((await service.exited()).code, 0);
-  const steps = ["service.stopping", `/${METHOD}`, "service.stopped", "database.closed"];
+  const steps = [
+    "service.stopping",
+    `/${METHOD}`,
+    "service.stopped",
+    "health.stopped",
+    "database.closed",
+  ];
   const told = service.logs.map(({ event, method }) => String(method ?? event));
   assert.deepEqual(told.filter((step) => steps.includes(step)), steps);
   assert.equal(await postgres.sessions(), 0);
