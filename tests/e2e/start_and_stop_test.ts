@@ -1,15 +1,25 @@
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { Health } from "../../gen/treasury/v1/health_pb.ts";
 import { eventually } from "../support/condition.ts";
+import { untilRunning } from "../support/database_support.ts";
 import { getHealth, statusOf } from "../support/health_client.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { get, GET_HEALTH, RawSocket } from "../support/raw_socket.ts";
 import { scrape } from "../support/scrape.ts";
-import { databaseEnv, launchService, type LogRecord, startService } from "../support/service.ts";
+import {
+  databaseEnv,
+  launchService,
+  type LogRecord,
+  ROOT,
+  type ServiceUnderTest,
+  startService,
+} from "../support/service.ts";
 
 const METHOD = "treasury.v1.Health/GetHealth";
+const ENDLESS_STATEMENT = join(ROOT, "tests/support/endless_statement.ts");
 
 /** Waits until a call of GetHealth has reached the service and runs. */
 async function untilCalled(url: string): Promise<void> {
@@ -17,6 +27,12 @@ async function untilCalled(url: string): Promise<void> {
   await eventually(async () => (await scrape(url)).value("rpc_server_active_calls", labels), {
     what: "the call has begun",
   });
+}
+
+/** What the service has logged of these events and calls, in its order. */
+function toldOf({ logs }: ServiceUnderTest, steps: readonly string[]): string[] {
+  return logs.map(({ event, method }) => String(method ?? event))
+    .filter((step) => steps.includes(step));
 }
 
 Deno.test("without a database to use, the service says what to set and ends", async () => {
@@ -103,9 +119,30 @@ Deno.test("a stopping service is not ready, finishes what runs, and ends the dat
     "health.stopped",
     "database.closed",
   ];
-  const told = service.logs.map(({ event, method }) => String(method ?? event));
-  assert.deepEqual(told.filter((step) => steps.includes(step)), steps);
+  assert.deepEqual(toldOf(service, steps), steps);
   assert.equal(await postgres.sessions(), 0);
+});
+
+Deno.test("what hangs is cut off after SHUTDOWN_TIMEOUT: a call, and a statement that has no end", async () => {
+  await using postgres = await startPostgres();
+  const env = { ...databaseEnv(postgres), DB_PING_TIMEOUT: "600", SHUTDOWN_TIMEOUT: "1" };
+  await using service = await startService({ env, preload: ENDLESS_STATEMENT });
+  await service.logged("database.connected");
+  await untilRunning(postgres, "pg_sleep");
+  await eventually(async () => await statusOf(`${service.url}/readyz`) === 200);
+  await postgres.freeze();
+  const call = getHealth(service.url).catch(() => "cut");
+  await untilCalled(service.url);
+
+  service.kill("SIGTERM");
+  let status: Deno.CommandStatus | undefined;
+  void service.exited().then((exited) => status = exited);
+  const { code } = await eventually(() => status, { what: "the service has ended" });
+  assert.equal(code, 0);
+  assert.equal(await call, "cut");
+  const steps = ["service.stopping", "service.stopped", "health.stopped", "database.closed"];
+  assert.deepEqual(toldOf(service, steps), steps);
+  await postgres.resume();
 });
 
 Deno.test("a second signal does not wait for what is still running", async () => {

@@ -23,6 +23,8 @@ export interface ServiceOptions {
    * @default /run/secrets
    */
   readonly secrets?: string;
+  /** Path of a module that its process runs first: a fault inside of it. */
+  readonly preload?: string;
 }
 
 /** The settings that make the service use this database. */
@@ -62,8 +64,10 @@ export async function launchService(options: ServiceOptions = {}): Promise<Servi
     await Deno.writeTextFile(join(directory, ".env"), options.envFile);
   }
   const { PATH = "", HOME = "" } = Deno.env.toObject();
+  const [run, ...rest] = await new Project(ROOT).startArguments();
+  const preload = options.preload === undefined ? [] : [`--preload=${options.preload}`];
   const child = new Deno.Command(Deno.execPath(), {
-    args: (await new Project(ROOT).startArguments()).map((one) => fromAnywhere(one, options)),
+    args: [run!, ...preload, ...rest.map((one) => fromAnywhere(one, options))],
     cwd: directory,
     clearEnv: true,
     env: { PATH, HOME, NO_COLOR: "1", ...options.env },
