@@ -25,25 +25,25 @@ testFault({
   end: async ({ server }) => void await server.admin("drop function disk_full cascade"),
 });
 
+const SLOTS = 15;
+
 /** Sessions of somebody else, who takes every slot that the server has to give. */
 class Occupation implements AsyncDisposable {
   readonly #sessions: postgres.Sql[] = [];
 
-  /** Opens sessions until the server has no slot left. */
-  async fill({ database }: TestPostgres): Promise<void> {
-    for (;;) {
-      const session = postgres({
-        ...database,
-        max: 1,
-        connection: { application_name: "others" },
-      });
+  /** Opens more sessions than the server has slots, all at once: some are faster than the pool. */
+  async fill(server: TestPostgres): Promise<void> {
+    await Promise.all(Array.from({ length: SLOTS }, () => this.#take(server)));
+  }
+
+  async #take({ database }: TestPostgres): Promise<void> {
+    const session = postgres({ ...database, max: 1, connection: { application_name: "others" } });
+    try {
+      await session`select 1`;
       this.#sessions.push(session);
-      try {
-        await session`select 1`;
-      } catch (error) {
-        if ((error as { code?: string }).code === "53300") return;
-        throw error;
-      }
+    } catch (error) {
+      await session.end({ timeout: 0 });
+      if ((error as { code?: string }).code !== "53300") throw error;
     }
   }
 
@@ -53,7 +53,9 @@ class Occupation implements AsyncDisposable {
 }
 
 Deno.test("under load: others take every connection slot of the server", async () => {
-  await using server = await startPostgres({ settings: { ...DURABLE, max_connections: "15" } });
+  await using server = await startPostgres({
+    settings: { ...DURABLE, max_connections: `${SLOTS}` },
+  });
   await using load = await DatabaseUnderLoad.start(server);
   {
     await using others = new Occupation();
