@@ -4,11 +4,12 @@ import { abortable, Deadline } from "../deadline.ts";
 import { type ClientOptions, createClient, type Sql } from "./driver.ts";
 import { classify, DatabaseError, isDatabaseFailure } from "../errors.ts";
 import { Farewell } from "./farewell.ts";
-import { intercept, type StatementListener } from "./intercept.ts";
+import { intercept } from "./intercept.ts";
 import { observeStatements, type StatementObserver } from "./observed_statements.ts";
 import { PoolerCheck, type PoolerConfig, searchPath } from "./pooler.ts";
 import { RunningStatements } from "./running_statements.ts";
 import type { Resource } from "../pool/mod.ts";
+import type { StatementListener } from "./statement.ts";
 import { TransactionStatus } from "./transaction_status.ts";
 
 /** PostgreSQL's message that ends a session. */

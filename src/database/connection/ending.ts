@@ -1,8 +1,8 @@
 import { type Duplex, Stream } from "node:stream";
 import { Copy } from "./copy.ts";
 import { isDatabaseFailure } from "../errors.ts";
-import type { StatementListener } from "./intercept.ts";
-import type { Statement } from "./statement.ts";
+
+import type { Statement, StatementListener } from "./statement.ts";
 
 /**
  * Tells the listener of the end of one statement, once: when the server has said that it is ready

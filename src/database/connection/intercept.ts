@@ -3,19 +3,7 @@ import { cursorOpener } from "./cursor.ts";
 import type { Sql } from "./driver.ts";
 import { Ending } from "./ending.ts";
 import { DatabaseError } from "../errors.ts";
-import type { Statement } from "./statement.ts";
-
-/** Hears of every statement of an {@linkcode intercept}ed `sql`. */
-export interface StatementListener {
-  /** Called when a statement is about to be sent; it fails with the result instead, if there is one. */
-  readonly onSend: (statement: Statement) => Error | undefined;
-  /** Called when the driver has taken the statement, or has failed to. */
-  readonly onSent?: (() => void) | undefined;
-  /** The statement fails with the result. */
-  readonly onFailed: (error: unknown, statement: Statement) => unknown;
-  /** Called once for each statement that was sent, after `onFailed`. */
-  readonly onEnded: (statement: Statement) => void;
-}
+import type { Statement, StatementListener } from "./statement.ts";
 
 /**
  * The part of `sql` that is safe to hand out, with a listener; printing it shows no options. The

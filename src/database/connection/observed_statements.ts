@@ -1,5 +1,4 @@
-import type { StatementListener } from "./intercept.ts";
-import type { Statement } from "./statement.ts";
+import type { Statement, StatementListener } from "./statement.ts";
 
 /**
  * Called when a statement is sent, in the asynchronous context of who waits for it. The result, if

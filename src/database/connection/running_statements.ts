@@ -1,6 +1,5 @@
 import { isDatabaseFailure } from "../errors.ts";
-import type { StatementListener } from "./intercept.ts";
-import type { Statement } from "./statement.ts";
+import type { Statement, StatementListener } from "./statement.ts";
 
 /** Settings of {@linkcode RunningStatements}. */
 export interface RunningStatementsOptions {

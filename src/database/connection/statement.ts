@@ -33,3 +33,15 @@ export interface Statement {
 
 /** What a cursor is to its user: batches of rows, or the statement itself when a function gets them. */
 export type Cursor = AsyncIterable<unknown> | Statement;
+
+/** Hears of every statement of an intercepted `sql`. */
+export interface StatementListener {
+  /** Called when a statement is about to be sent; it fails with the result instead, if there is one. */
+  readonly onSend: (statement: Statement) => Error | undefined;
+  /** Called when the driver has taken the statement, or has failed to. */
+  readonly onSent?: (() => void) | undefined;
+  /** The statement fails with the result. */
+  readonly onFailed: (error: unknown, statement: Statement) => unknown;
+  /** Called once for each statement that was sent, after `onFailed`. */
+  readonly onEnded: (statement: Statement) => void;
+}
