@@ -13,6 +13,7 @@ async function heal({ proxy }: Scene): Promise<void> {
   await proxy.setMode("pass");
 }
 
+const CUT = ["CONNECTION_LOST"] as const;
 const UNANSWERED = ["PING_TIMEOUT", "CONNECT_TIMEOUT"] as const;
 
 const faults: Omit<Fault, "network" | "end">[] = [
@@ -20,6 +21,7 @@ const faults: Omit<Fault, "network" | "end">[] = [
     name: "the network refuses connections",
     begin: (scene) => cutOff(scene, "refuse"),
     outage: ["CONNECTION_REFUSED"],
+    signs: CUT,
   },
   {
     name: "the network accepts connections and closes them",
@@ -28,11 +30,14 @@ const faults: Omit<Fault, "network" | "end">[] = [
   },
   {
     name: "the network accepts connections and never answers",
+    silence: true,
     begin: (scene) => cutOff(scene, "black-hole"),
     outage: UNANSWERED,
+    signs: CUT,
   },
   {
     name: "the network falls silent in the middle of everything",
+    silence: true,
     async begin({ proxy }) {
       await proxy.setMode("black-hole");
       proxy.silence();
@@ -41,6 +46,7 @@ const faults: Omit<Fault, "network" | "end">[] = [
   },
   {
     name: "requests reach the server, and answers do not come back",
+    silence: true,
     async begin({ proxy }) {
       await proxy.setMode("black-hole");
       proxy.silence("toClient");
@@ -49,6 +55,7 @@ const faults: Omit<Fault, "network" | "end">[] = [
   },
   {
     name: "open connections fall silent, and new ones work",
+    silence: true,
     async begin({ proxy, load }) {
       proxy.silence();
       await load.transfers.more("committed", 1);
@@ -79,6 +86,7 @@ const faults: Omit<Fault, "network" | "end">[] = [
       proxy.shape({ latencyMs: 10, jitterMs: 20 });
       await load.transfers.more("committed", 20);
     },
+    outage: "none",
   },
   {
     name: "the network sends one byte at a time",
@@ -95,6 +103,7 @@ const faults: Omit<Fault, "network" | "end">[] = [
       proxy.endAll("close");
       await load.transfers.more("committed", 2);
     },
+    outage: "none",
   },
   ...(["request", "forwarded", "answer"] satisfies Moment[]).map((moment) => ({
     name: `connections are cut at the commit (${moment})`,
@@ -105,6 +114,7 @@ const faults: Omit<Fault, "network" | "end">[] = [
         await unknown;
       }
     },
+    outage: "none" as const,
   })),
 ];
 

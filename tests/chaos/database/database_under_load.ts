@@ -25,6 +25,7 @@ import {
 import type { TestPostgres } from "../../support/postgres.ts";
 import { countAtRest, PoolWatch } from "./pool_watch.ts";
 import { ReadLoad } from "./read_load.ts";
+import { Story } from "./story.ts";
 
 /** Short, so that an outage is noticed and over soon; not so short that a busy machine is one. */
 const PATIENCE_MS = 1_500;
@@ -62,6 +63,8 @@ export class DatabaseUnderLoad implements AsyncDisposable {
   readonly database: DatabaseManager;
   readonly transfers: LedgerWorkload;
   readonly reads: ReadLoad;
+  /** What is told of the database, from its first connection on. */
+  readonly story: Story;
   readonly #checker: PostgreSQLChecker;
   readonly #pools: PoolWatch;
   readonly #unhandled = watchUnhandled();
@@ -77,6 +80,7 @@ export class DatabaseUnderLoad implements AsyncDisposable {
       transfer: (id) => transfer(this.database, id, timeoutMs),
     });
     this.reads = new ReadLoad(this.database, { readers: READERS, timeoutMs });
+    this.story = new Story({ database: this.database, check: () => this.health() });
   }
 
   /** Starts a manager for this server, and its load; returns when transfers are being made. */
@@ -138,6 +142,7 @@ export class DatabaseUnderLoad implements AsyncDisposable {
   async finish(server: TestPostgres): Promise<void> {
     const outcomes = await settled(this.transfers.stop(), "every transfer has been settled");
     await settled(this.reads.stop(), "every read has been settled");
+    await settled(this.story.stop(), "every health check has been settled");
     // A pooler keeps sessions that nobody uses.
     const hasPooler = this.database.config.pooler !== "none";
     await eventually(async () => {
@@ -158,6 +163,7 @@ export class DatabaseUnderLoad implements AsyncDisposable {
     await this.#manager[Symbol.asyncDispose]();
     await this.transfers[Symbol.asyncDispose]();
     await this.reads[Symbol.asyncDispose]();
+    await this.story[Symbol.asyncDispose]();
     this.#pools[Symbol.dispose]();
     this.#unhandled[Symbol.dispose]();
   }
