@@ -30,6 +30,17 @@ for (const state of ["idle", "active", "idle in transaction"]) {
     name: `sessions that are ${state} are terminated`,
     begin: (scene) => terminate(scene, state, 10),
   });
+
+  testFault({
+    name: `sessions that are ${state} are terminated, each alone`,
+    async begin(scene) {
+      for (let round = 0; round < 10; round++) {
+        await terminate(scene, state, 1);
+        await scene.load.transfers.more("committed", 20);
+      }
+    },
+    outage: "none",
+  });
 }
 
 testFault({
