@@ -22,6 +22,9 @@ import type { Transaction } from "./operation/transaction_scope.ts";
 import type { CloseOptions, PoolStats } from "./pool/mod.ts";
 import { type DatabaseState, StateHolder, type StateListener } from "./state.ts";
 
+/** Within the 30 s that specification 001 gives to a graceful shutdown. */
+const DISPOSE_TIMEOUT_MS = 25_000;
+
 /** What a ping of the manager found. */
 export interface PingResult {
   readonly responseTimeMs: number;
@@ -237,8 +240,9 @@ export class DatabaseManager implements AsyncDisposable {
     this.#update();
   }
 
+  /** Closes, with 25 seconds for what runs: a frozen server must not keep a process from its end. */
   [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+    return this.close({ timeoutMs: DISPOSE_TIMEOUT_MS });
   }
 
   #operation<T>(name: OperationName, run: () => Promise<T>): Promise<T> {

@@ -3,6 +3,7 @@ import { DatabaseManager } from "../../src/database/mod.ts";
 import { eventually } from "../support/condition.ts";
 import { FaultProxy } from "../support/fault_proxy.ts";
 import { startPostgres } from "../support/postgres.ts";
+import { FakeClock } from "../unit/database/fake_clock.ts";
 import {
   holdLock,
   startManager,
@@ -133,4 +134,19 @@ Deno.test("close lets work finish, and turns away who waits", async () => {
   assert.equal((await running)[0]?.seven, 7);
   await assertClosed(database);
   await untilNoSessions(server);
+});
+
+Deno.test("disposing does not wait for ever for what runs", async () => {
+  await using server = await startPostgres();
+  const clock = new FakeClock();
+  const database = new DatabaseManager(server.config(), { clock });
+  database.start();
+  await untilState(database, "connected");
+  const running = assert.rejects(database.query({ access: "read" })`select pg_sleep(600)`);
+  await eventually(() => database.poolStats().inUse === 1);
+  const disposed = database[Symbol.asyncDispose]();
+  clock.advance(25_000);
+  await disposed;
+  await running;
+  assert.equal(database.poolStats().open, 0);
 });

@@ -144,10 +144,11 @@ export class Connection implements Resource, AsyncDisposable {
     return this.#serverRun;
   }
 
-  /** What it is waiting for; undefined while nothing runs. */
+  /** What it is waiting for; undefined while nothing runs, and while its user reads a COPY. */
   get wait(): Wait | undefined {
     const { first } = this.#statements;
-    return first && { statement: first, heardCount: this.#heardCount };
+    if (first === undefined || first.copy !== undefined) return undefined;
+    return { statement: first, heardCount: this.#heardCount };
   }
 
   /**

@@ -31,10 +31,11 @@ const CONFLICTS: ReadonlySet<DatabaseErrorCode> = new Set(["SERIALIZATION_FAILUR
  * ```
  *
  * @throws {DatabaseError} `COMMIT_UNKNOWN` when the answer to the commit got lost:
- * it may or may not be committed. After every other error it is not committed:
+ * it may or may not be committed. After every other error it is not committed,
+ * unless `work` has sent a commit itself:
  * `TRANSACTION_ABORTED` when a statement has failed but `work` has not,
  * `SERIALIZATION_FAILURE` and `DEADLOCK` after the last retry, `INVALID_USE` for
- * options that do not go together, and all that `runOperation` throws.
+ * options that do not go together or when `work` has ended the transaction, and all that `runOperation` throws.
  */
 export async function runTransaction<T>(
   lender: Lender,
@@ -70,6 +71,11 @@ async function transact<T>(
     await sql.unsafe(attempt.begin);
     return await scope.run(work);
   }, { signal: attempt.signal, isTransaction: true });
+  // The last statements of `work` have ended, so this is known.
+  if (!connection.closed && !connection.isInTransaction) {
+    connection.destroy();
+    throw endedByHand();
+  }
   const tag = await commit(connection, attempt);
   // The server's answer to the commit of a transaction that has failed is no error.
   if (tag !== "COMMIT") throw scope?.aborted();
@@ -108,4 +114,11 @@ function isRetryable(error: unknown): boolean {
   // `work` may have hidden the conflict, and gone on in vain.
   if (error.code === "TRANSACTION_ABORTED") return isRetryable(error.cause);
   return CONFLICTS.has(error.code);
+}
+
+/** What ran after its end has committed by itself, and nobody may take it for part of the whole. */
+function endedByHand(): DatabaseError {
+  return new DatabaseError("INVALID_USE", {
+    message: "The transaction was ended by a statement of its function: return or throw instead",
+  });
 }

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { startManager, untilState } from "../support/database_support.ts";
+import { startPostgres } from "../support/postgres.ts";
+
+for (const end of ["rollback", "commit"]) {
+  Deno.test(`a function that ends its transaction by hand (${end}) does not succeed`, async () => {
+    await using server = await startPostgres();
+    await using test = startManager(server);
+    const { database } = test;
+    await untilState(database, "connected");
+    await database.query`create table entry (id int)`;
+    const run = database.transaction(async (tx) => {
+      await tx`insert into entry values (1)`;
+      await tx.unsafe(end);
+      await tx`insert into entry values (2)`;
+    });
+    await assert.rejects(run, { code: "INVALID_USE", message: /ended by a statement/ });
+    await database.transaction((tx) => tx`insert into entry values (3)`);
+  });
+}
+
+Deno.test("a function may end a transaction by hand and begin another", async () => {
+  await using server = await startPostgres();
+  await using test = startManager(server);
+  const { database } = test;
+  await untilState(database, "connected");
+  await database.query`create table entry (id int)`;
+  await database.transaction(async (tx) => {
+    await tx`insert into entry values (1)`;
+    await tx.unsafe("commit and chain");
+    await tx`insert into entry values (2)`;
+  });
+  assert.equal((await database.query`select id from entry`).length, 2);
+});
