@@ -15,6 +15,7 @@ export function cursorOpener(close: unknown): Statement["cursor"] {
   return function open(this: Statement, ...args: unknown[]): Cursor {
     const { cursor } = Object.getPrototypeOf(this) as Statement;
     const take = args.at(-1);
+    this.isOpenCursor = true;
     if (typeof take !== "function") {
       return batches(this, cursor.apply(this, args) as AsyncIterable<unknown>);
     }
@@ -61,6 +62,7 @@ class Taking {
   }
 
   #leave(rows: unknown): void {
+    this.#statement.isOpenCursor = false;
     this.#statement.isLeft = mayHaveMore(rows);
   }
 }
@@ -84,6 +86,7 @@ function batches(statement: Statement, iterable: AsyncIterable<unknown>): AsyncI
           return batch;
         },
         async return() {
+          statement.isOpenCursor = false;
           if (statement.failure === undefined) {
             statement.isLeft = isOpen;
             await inner.return?.();

@@ -1,4 +1,5 @@
 import { isDatabaseFailure } from "../errors.ts";
+import { refusalBeside } from "./open_statement.ts";
 import type { Statement, StatementListener } from "./statement.ts";
 
 /** Settings of {@linkcode RunningStatements}. */
@@ -44,15 +45,17 @@ export class RunningStatements implements StatementListener {
   }
 
   /**
-   * The driver sends a statement again when its plan has become stale, as after a change of the
-   * schema. It does not see others meanwhile: their rows and its own get to the wrong ones. So what
-   * is sent again must be alone, and nothing can be sent beside it.
+   * Beside what its user has in hand nothing can be sent, see {@linkcode refusalBeside}. Nor beside
+   * what the driver sends again, as it does when its plan has become stale after a change of the
+   * schema: it does not see others meanwhile, and their rows and its own get to the wrong ones.
    */
   readonly onSend = (statement: Statement): Error | undefined => {
     const refusal = this.#options.refusal();
     if (refusal !== undefined) return refusal;
     const previous = this.#running.at(-1);
     if (previous !== undefined) {
+      const isBusy = refusalBeside(previous);
+      if (isBusy !== undefined) return isBusy;
       if (previous.retried !== undefined) {
         this.#options.onMixUp();
         return this.#options.refusal();

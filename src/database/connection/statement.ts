@@ -23,6 +23,10 @@ export interface Statement {
   readonly onlyDescribe?: boolean;
   /** Set when the driver sends it again, because what it was prepared for has changed. */
   readonly retried?: unknown;
+  /** Set when its user has asked for the stream of a COPY, which may come later. */
+  readonly streaming?: boolean;
+  /** Whether it is a cursor that its user has not left. Not the driver's: see `cursorOpener`. */
+  isOpenCursor?: boolean;
   /** Whether its user has left a cursor before its end. Not the driver's: see `cursorOpener`. */
   isLeft?: boolean;
   /** Set when it copies, and its stream is there. Not the driver's: see `Ending`. */

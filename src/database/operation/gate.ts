@@ -1,7 +1,11 @@
 import type { Sql } from "../connection/driver.ts";
 import { intercept } from "../connection/intercept.ts";
-import { abortReason, type DatabaseError } from "../errors.ts";
+import { refusalBeside, waitsForUser } from "../connection/open_statement.ts";
+import type { Statement } from "../connection/statement.ts";
+import { abortable, Deadline } from "../deadline.ts";
+import { abortReason, DatabaseError } from "../errors.ts";
 import { isUnknown } from "./outcome.ts";
+import { GRACE_MS } from "./time_limit.ts";
 
 /** Settings of a {@linkcode Gate}. */
 export interface GateOptions {
@@ -24,6 +28,8 @@ export class Gate {
   #refusal: DatabaseError | undefined;
   #pause: DatabaseError | undefined;
   #running = 0;
+  /** Sent last, while something runs. Nothing is sent after one that waits for its user. */
+  #last: Statement | undefined;
   #idle = Promise.withResolvers<void>();
   #failure: unknown;
   #lastFailure: unknown;
@@ -33,10 +39,12 @@ export class Gate {
   constructor(sql: Sql, { explain = (error) => error, signal }: GateOptions = {}) {
     this.#signal = signal;
     this.sql = intercept(sql, {
-      onSend: () => {
-        const refusal = this.refusal;
-        if (refusal === undefined) this.#running++;
-        return refusal;
+      onSend: (statement) => {
+        const refusal = this.refusal ?? (this.#last && refusalBeside(this.#last));
+        if (refusal !== undefined) return refusal;
+        this.#running++;
+        this.#last = statement;
+        return undefined;
       },
       onFailed: (error) => {
         const explained = explain(error);
@@ -49,6 +57,7 @@ export class Gate {
         if (failure === undefined) this.#mayHaveDone = true;
         else if (copy?.isUnheard) this.#unheard ??= failure;
         if (--this.#running > 0) return;
+        this.#last = undefined;
         this.#idle.resolve();
         this.#idle = Promise.withResolvers();
       },
@@ -89,10 +98,16 @@ export class Gate {
   /**
    * Resolves when no statement runs and nothing went wrong that only this can tell.
    *
-   * @throws What a COPY has failed with while nobody listened to its stream.
+   * @throws {DatabaseError} `INVALID_USE` when one waits for its user, who has had a second for it;
+   * what a COPY has failed with while nobody listened to its stream.
    */
   async untilDone(): Promise<void> {
-    await this.untilIdle();
+    while (this.isBusy) {
+      using patience = new Deadline({ timeoutMs: GRACE_MS, onTimeout: leftOpen });
+      await abortable(this.#idle.promise, patience.signal).catch((error) => {
+        if (this.#last !== undefined && waitsForUser(this.#last)) throw error;
+      });
+    }
     if (this.#unheard !== undefined) throw this.#unheard;
   }
 
@@ -106,4 +121,10 @@ export class Gate {
     this.#pause = refusal;
     return { [Symbol.dispose]: () => void (this.#pause = undefined) };
   }
+}
+
+function leftOpen(): DatabaseError {
+  return new DatabaseError("INVALID_USE", {
+    message: "A cursor or a COPY was left open: end it before the function settles",
+  });
 }

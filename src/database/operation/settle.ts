@@ -2,9 +2,8 @@ import type { Connection } from "../connection/connection.ts";
 import { abortable, Deadline } from "../deadline.ts";
 import { DatabaseError } from "../errors.ts";
 import type { Gate } from "./gate.ts";
+import { GRACE_MS } from "./time_limit.ts";
 
-/** Time for a statement to end after a deadline, before its connection is destroyed. */
-export const GRACE_MS = 1000;
 /** A cancel does nothing between two statements that the driver has sent together. */
 const CANCEL_AGAIN_MS = 100;
 

@@ -4,6 +4,9 @@ import { Deadline } from "../deadline.ts";
 import { abortReason, DatabaseError } from "../errors.ts";
 import type { Lend } from "./lender.ts";
 
+/** Time for a statement to end after its limit, before its connection is destroyed. */
+export const GRACE_MS = 1000;
+
 /** When an operation has to end. */
 export interface TimeLimitOptions {
   /** Aborting it ends the wait for a connection, or cancels what runs on the server. */

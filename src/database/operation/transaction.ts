@@ -4,8 +4,7 @@ import { abortReason, DatabaseError, type DatabaseErrorCode } from "../errors.ts
 import type { Lender } from "./lender.ts";
 import { explainCommit } from "./outcome.ts";
 import { retrySome } from "../retry.ts";
-import { GRACE_MS } from "./settle.ts";
-import { TimeLimit } from "./time_limit.ts";
+import { GRACE_MS, TimeLimit } from "./time_limit.ts";
 import { beginStatement, type TransactionOptions } from "./transaction_options.ts";
 import { type Transaction, TransactionScope } from "./transaction_scope.ts";
 
