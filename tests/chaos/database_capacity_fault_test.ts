@@ -4,9 +4,12 @@ import { ServiceStatus } from "../../gen/treasury/v1/health_pb.ts";
 import { eventually } from "../support/condition.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { DatabaseUnderLoad } from "./database/database_under_load.ts";
-import { testFault } from "./database/fault.ts";
+import { PATIENT, testFault } from "./database/fault.ts";
 
 const DURABLE = { synchronous_commit: "on" };
+/** Of the server; three of them are for superusers. */
+const MAX_CONNECTIONS = 15;
+const CROWDED = { ...DURABLE, max_connections: String(MAX_CONNECTIONS) };
 
 testFault({
   name: "the disk is full: writes fail, reads go on, and it is no outage",
@@ -22,37 +25,45 @@ testFault({
   end: async ({ server }) => void await server.admin("drop function disk_full cascade"),
 });
 
-const SLOTS = 15;
-
-/** Sessions of somebody else, who takes every slot that the server has to give. */
+/** Sessions of somebody else, who takes slots that the server has to give. */
 class Occupation implements AsyncDisposable {
   readonly #sessions: postgres.Sql[] = [];
 
-  /** Opens more sessions than the server has slots, all at once: some are faster than the pool. */
-  async fill(server: TestPostgres): Promise<void> {
-    await Promise.all(Array.from({ length: SLOTS }, () => this.#take(server)));
+  /** Takes so many slots, as far as the server has them; all at once, as others want them too. */
+  async take({ database }: TestPostgres, slots: number): Promise<number> {
+    const taken = await Promise.all(Array.from({ length: slots }, () => this.#open(database)));
+    return taken.filter(Boolean).length;
   }
 
-  async #take({ database }: TestPostgres): Promise<void> {
-    const session = postgres({ ...database, max: 1, connection: { application_name: "others" } });
-    try {
-      await session`select 1`;
-      this.#sessions.push(session);
-    } catch (error) {
-      await session.end({ timeout: 0 });
-      if ((error as { code?: string }).code !== "53300") throw error;
-    }
+  /** Takes slots until the server has none left. */
+  async fill(server: TestPostgres): Promise<void> {
+    while (await this.take(server, MAX_CONNECTIONS) > 0);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#sessions.map((session) => session.end({ timeout: 5 })));
   }
+
+  /** @returns Whether the server had a slot. */
+  async #open(database: TestPostgres["database"]): Promise<boolean> {
+    const session = postgres({
+      ...database,
+      max: 1,
+      connection: { application_name: "others" },
+    });
+    this.#sessions.push(session);
+    try {
+      await session`select 1`;
+      return true;
+    } catch (error) {
+      if ((error as { code?: string }).code === "53300") return false;
+      throw error;
+    }
+  }
 }
 
 Deno.test("under load: others take every connection slot of the server", async () => {
-  await using server = await startPostgres({
-    settings: { ...DURABLE, max_connections: `${SLOTS}` },
-  });
+  await using server = await startPostgres({ settings: CROWDED });
   await using load = await DatabaseUnderLoad.start(server);
   {
     await using others = new Occupation();
@@ -70,6 +81,25 @@ Deno.test("under load: others take every connection slot of the server", async (
     await load.transfers.more("failed", 20);
   }
   await load.untilRecovered();
+  await load.finish(server);
+});
+
+Deno.test("under load: others take the slots that the pool still wants, and what it has works on", async () => {
+  await using server = await startPostgres({ settings: CROWDED });
+  await using others = new Occupation();
+  await others.take(server, 6);
+  await using load = await DatabaseUnderLoad.start(server, PATIENT);
+  await others.fill(server);
+  const { openFailedCount } = load.database.poolStats();
+  await eventually(() => load.database.poolStats().openFailedCount > openFailedCount + 20, {
+    what: "the pool is refused what it wants",
+  });
+  await load.transfers.more("committed", 20);
+  load.story.assertNeverLost();
+
+  await others[Symbol.asyncDispose]();
+  await load.untilRecovered();
+  load.story.assertNeverLost();
   await load.finish(server);
 });
 
