@@ -5,21 +5,11 @@ import type { Sql } from "../../src/database/mod.ts";
 import { eventually } from "../support/condition.ts";
 import {
   holdLock,
-  startManager,
+  startWithTable,
   terminateSessions,
-  type TestManager,
-  untilState,
   watchUnhandled,
 } from "../support/database_support.ts";
 import { createDatabase, type TestDatabase } from "../support/postgres.ts";
-
-/** A manager, and the table `entry`. */
-async function startWithTable(server: TestDatabase): Promise<TestManager> {
-  const test = startManager(server, { maxConnections: 1 });
-  await untilState(test.database, "connected");
-  await test.database.query`create table entry (id int primary key)`;
-  return test;
-}
 
 /** What is committed. */
 async function entries(server: TestDatabase): Promise<number[]> {

@@ -2,22 +2,8 @@ import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { finished, pipeline } from "node:stream/promises";
 import type { Sql } from "../../src/database/mod.ts";
-import {
-  startManager,
-  terminateSessions,
-  type TestManager,
-  untilState,
-  watchUnhandled,
-} from "../support/database_support.ts";
-import { createDatabase, type TestDatabase } from "../support/postgres.ts";
-
-/** A manager with one connection, and the table `entry`. */
-async function startWithTable(server: TestDatabase): Promise<TestManager> {
-  const test = startManager(server, { maxConnections: 1 });
-  await untilState(test.database, "connected");
-  await test.database.query`create table entry (id int primary key)`;
-  return test;
-}
+import { startWithTable, terminateSessions, watchUnhandled } from "../support/database_support.ts";
+import { createDatabase } from "../support/postgres.ts";
 
 const series = (sql: Sql) => sql`select generate_series(1, 100) as id`;
 const large = (sql: Sql) =>

@@ -42,6 +42,14 @@ export async function untilState(
   await eventually(() => database.state === state, { what: `the state is ${state}` });
 }
 
+/** A manager with one connection, and the table `entry`. */
+export async function startWithTable(server: TestDatabase): Promise<TestManager> {
+  const test = startManager(server, { maxConnections: 1 });
+  await untilState(test.database, "connected");
+  await test.database.query`create table entry (id int primary key)`;
+  return test;
+}
+
 /** Ends sessions of the service's user from the server's side; all of them, or one. */
 export async function terminateSessions(server: TestDatabase, pid?: number): Promise<void> {
   await server.admin(
