@@ -3,6 +3,7 @@ import http2 from "node:http2";
 import https from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { NodeServerRequest, NodeServerResponse } from "./node_types.ts";
+import { FrameGuard } from "./frame_guard.ts";
 import { guardHttp2Session } from "./http2_limits.ts";
 import { peekProtocol } from "./peek_protocol.ts";
 
@@ -172,10 +173,9 @@ export class Listener implements AsyncDisposable {
     };
     const serveHttp2 = (socket: Socket) => {
       this.#undecided.delete(peerOf(socket));
-      // HTTP/1.1 servers let clients half-close; a half-closed HTTP/2 connection would stay open.
-      socket.allowHalfOpen = false;
-      this.#http2.once("session", (session) => guardHttp2Session(session, socket, this.#options));
-      this.#http2.emit("connection", socket);
+      const guard = new FrameGuard(socket);
+      this.#http2.once("session", (session) => guardHttp2Session(session, guard, this.#options));
+      this.#http2.emit("connection", guard);
     };
 
     this.#http1.prependListener("connection", (socket: Socket) => this.#track(socket));

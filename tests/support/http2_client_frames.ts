@@ -18,7 +18,13 @@ export const FrameType = {
 export const Flag = { ACK: 1, END_STREAM: 1, END_HEADERS: 4, PADDED: 8, PRIORITY: 32 } as const;
 
 /** Error codes (RFC 9113, section 7). */
-export const ErrorCode = { NO_ERROR: 0, CANCEL: 8 } as const;
+export const ErrorCode = {
+  NO_ERROR: 0,
+  PROTOCOL_ERROR: 1,
+  FRAME_SIZE_ERROR: 6,
+  CANCEL: 8,
+  ENHANCE_YOUR_CALM: 11,
+} as const;
 
 /** What a client sends first (RFC 9113, section 3.4), without its SETTINGS frame. */
 export const PREFACE: Buffer = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");

@@ -1,0 +1,249 @@
+import { Buffer } from "node:buffer";
+import type { Socket } from "node:net";
+import { setImmediate } from "node:timers";
+import { SocketFront } from "./socket_front.ts";
+
+/** Settings of a {@linkcode FrameGuard}. */
+export interface FrameGuardOptions {
+  /**
+   * Largest frame payload, in bytes: what this server's SETTINGS_MAX_FRAME_SIZE says.
+   *
+   * @default 16_384
+   */
+  readonly maxFrameBytes?: number;
+  /**
+   * Frames that cost the client nothing and may come at once.
+   *
+   * @default 500
+   */
+  readonly burst?: number;
+  /**
+   * Such frames a second in the long run. node:http2 itself allows 33 resets.
+   *
+   * @default 30
+   */
+  readonly perSecond?: number;
+  /** Monotonic milliseconds. */
+  readonly now?: () => number;
+}
+
+/** Octets before the payload of a frame (RFC 9113, section 4.1). */
+const HEADER_BYTES = 9;
+/** What a client sends first (RFC 9113, section 3.4). */
+const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
+
+/** RFC 9113, section 6. */
+const Type = {
+  DATA: 0,
+  HEADERS: 1,
+  RST_STREAM: 3,
+  GOAWAY: 7,
+  WINDOW_UPDATE: 8,
+  CONTINUATION: 9,
+} as const;
+const END_STREAM = 1;
+const END_HEADERS = 4;
+const GOAWAY_LEAST_BYTES = 8;
+
+/** RFC 9113, section 7. */
+const ErrorCode = {
+  PROTOCOL_ERROR: 1,
+  FLOW_CONTROL_ERROR: 3,
+  STREAM_CLOSED: 5,
+  FRAME_SIZE_ERROR: 6,
+  ENHANCE_YOUR_CALM: 11,
+} as const;
+
+/** With these the server resets a stream because of what the client sent on it. */
+const PROVOKED: ReadonlySet<number> = new Set([
+  ErrorCode.PROTOCOL_ERROR,
+  ErrorCode.FLOW_CONTROL_ERROR,
+  ErrorCode.STREAM_CLOSED,
+  ErrorCode.FRAME_SIZE_ERROR,
+]);
+
+/** How long a client that is cut off may take to read why. */
+const LINGER_MS = 1_000;
+
+/**
+ * Reads the frame headers of an HTTP/2 client before node:http2 does (RFC 9113, section 4.1).
+ * Payloads pass through unread and uncopied.
+ *
+ * - GOAWAY is dropped: on Deno 2.9.4 to at least 2.9.6 one can abort the process
+ *   (denoland/deno issue 36788). A server opens no streams, so a client's GOAWAY asks nothing of it
+ *   (RFC 9113, section 6.8); the event `leaving` says that it came.
+ * - Frames that make work and cost the client nothing have a budget; a client beyond it is cut off
+ *   with ENHANCE_YOUR_CALM (RFC 9113, section 10.5). They are resets (CVE-2023-44487), resets that
+ *   the client provokes (CVE-2025-8671), SETTINGS and PING (CVE-2019-9515, CVE-2019-9512), PRIORITY
+ *   (CVE-2019-9513), DATA without a byte (CVE-2019-9518), CONTINUATION (CVE-2024-27316) and unknown
+ *   frames. WINDOW_UPDATE is not one: a client sends it for what it has read.
+ * - A frame that is larger than the setting is a connection error (RFC 9113, section 4.2), and so is
+ *   a wrong connection preface (section 3.4).
+ */
+export class FrameGuard extends SocketFront {
+  readonly #maxFrameBytes: number;
+  readonly #burst: number;
+  readonly #perMs: number;
+  readonly #now: () => number;
+  #budget: number;
+  #filledAt: number;
+
+  #prefaceBytes = 0;
+  /** The start of a frame header whose end has not come yet. */
+  readonly #header = Buffer.alloc(HEADER_BYTES);
+  #headerBytes = 0;
+  #payloadBytes = 0;
+  #drops = false;
+  #inFieldBlock = false;
+  #lastStream = 0;
+  #isCutOff = false;
+
+  constructor(socket: Socket, options: FrameGuardOptions = {}) {
+    super(socket);
+    // A half-closed HTTP/2 connection would stay open.
+    this.allowHalfOpen = false;
+    const { maxFrameBytes = 16_384, burst = 500, perSecond = 30 } = options;
+    this.#maxFrameBytes = maxFrameBytes;
+    this.#burst = burst;
+    this.#perMs = perSecond / 1_000;
+    this.#now = options.now ?? (() => performance.now());
+    this.#budget = burst;
+    this.#filledAt = this.#now();
+  }
+
+  protected override receive(chunk: Buffer): void {
+    // What was read and not delivered yet; a dropped frame tears it in two.
+    let from = 0;
+    let at = this.#skipPreface(chunk);
+    while (at < chunk.length && !this.#isCutOff) {
+      if (this.#payloadBytes > 0) {
+        const length = Math.min(this.#payloadBytes, chunk.length - at);
+        at += length;
+        this.#payloadBytes -= length;
+        if (this.#drops) from = at;
+      } else if (this.#headerBytes === 0 && chunk.length - at >= HEADER_BYTES) {
+        this.#begin(chunk, at);
+        if (this.#drops) {
+          this.#deliverPart(chunk, from, at);
+          from = at + HEADER_BYTES;
+        }
+        at += HEADER_BYTES;
+      } else {
+        // A header in two chunks is kept back until it is known whether it may pass.
+        this.#deliverPart(chunk, from, at);
+        const length = Math.min(HEADER_BYTES - this.#headerBytes, chunk.length - at);
+        chunk.copy(this.#header, this.#headerBytes, at, at + length);
+        this.#headerBytes += length;
+        from = at += length;
+        if (this.#headerBytes < HEADER_BYTES) continue;
+        this.#headerBytes = 0;
+        this.#begin(this.#header, 0);
+        if (!this.#drops) this.#deliverPart(Buffer.from(this.#header), 0, HEADER_BYTES);
+      }
+    }
+    this.#deliverPart(chunk, from, at);
+  }
+
+  #deliverPart(chunk: Buffer, from: number, to: number): void {
+    if (from === to || this.#isCutOff) return;
+    this.deliver(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to));
+  }
+
+  /** Returns where the first frame begins. */
+  #skipPreface(chunk: Buffer): number {
+    if (this.#prefaceBytes === PREFACE.length) return 0;
+    const length = Math.min(PREFACE.length - this.#prefaceBytes, chunk.length);
+    const expected = PREFACE.subarray(this.#prefaceBytes, this.#prefaceBytes + length);
+    if (chunk.compare(expected, 0, length, 0, length) !== 0) this.#cutOff(ErrorCode.PROTOCOL_ERROR);
+    this.#prefaceBytes += length;
+    return length;
+  }
+
+  /** Judges the frame whose header is at `at`. */
+  #begin(bytes: Buffer, at: number): void {
+    const length = bytes.readUIntBE(at, 3);
+    const type = bytes[at + 3]!;
+    const flags = bytes[at + 4]!;
+    this.#payloadBytes = length;
+    this.#drops = type === Type.GOAWAY;
+    if (length > this.#maxFrameBytes) return this.#cutOff(ErrorCode.FRAME_SIZE_ERROR);
+    switch (type) {
+      case Type.HEADERS:
+        this.#lastStream = bytes.readUInt32BE(at + 5) & 0x7fff_ffff;
+        this.#inFieldBlock = (flags & END_HEADERS) === 0;
+        return;
+      case Type.CONTINUATION:
+        this.#inFieldBlock = (flags & END_HEADERS) === 0;
+        return this.#spend();
+      case Type.DATA:
+        return length === 0 && (flags & END_STREAM) === 0 ? this.#spend() : undefined;
+      case Type.WINDOW_UPDATE:
+        return;
+      case Type.GOAWAY:
+        return this.#leave(length, bytes.readUInt32BE(at + 5));
+      default:
+        return this.#spend();
+    }
+  }
+
+  /** node:http2 does not see this frame, so what it would object to is objected to here. */
+  #leave(length: number, stream: number): void {
+    if (stream !== 0 || this.#inFieldBlock) return this.#cutOff(ErrorCode.PROTOCOL_ERROR);
+    if (length < GOAWAY_LEAST_BYTES) return this.#cutOff(ErrorCode.FRAME_SIZE_ERROR);
+    this.#spend();
+    // Not before the server behind has seen what came first.
+    setImmediate(() => this.emit("leaving"));
+  }
+
+  #spend(): void {
+    const now = this.#now();
+    const refill = (now - this.#filledAt) * this.#perMs;
+    this.#budget = Math.min(this.#burst, this.#budget + refill) - 1;
+    this.#filledAt = now;
+    if (this.#budget < 0) this.#cutOff(ErrorCode.ENHANCE_YOUR_CALM);
+  }
+
+  override _write(chunk: Buffer, encoding: BufferEncoding, done: (error?: Error | null) => void) {
+    this.#spendIfProvoked(chunk);
+    super._write(chunk, encoding, done);
+  }
+
+  override _writev(
+    queued: { chunk: Buffer; encoding: BufferEncoding }[],
+    done: (error?: Error | null) => void,
+  ): void {
+    for (const { chunk } of queued) this.#spendIfProvoked(chunk);
+    super._writev(queued, done);
+  }
+
+  /** node:http2 writes each frame by itself. */
+  #spendIfProvoked(frame: Buffer): void {
+    if (frame.length !== HEADER_BYTES + 4 || frame[3] !== Type.RST_STREAM) return;
+    if (PROVOKED.has(frame.readUInt32BE(HEADER_BYTES))) this.#spend();
+  }
+
+  /** Ends the connection with GOAWAY (RFC 9113, section 5.4.1). */
+  #cutOff(code: number): void {
+    if (this.#isCutOff) return;
+    this.#isCutOff = true;
+    this.emit("cutOff", code);
+    const { socket } = this;
+    const goaway = Buffer.alloc(HEADER_BYTES + GOAWAY_LEAST_BYTES);
+    goaway[2] = GOAWAY_LEAST_BYTES;
+    goaway[3] = Type.GOAWAY;
+    goaway.writeUInt32BE(this.#lastStream, HEADER_BYTES);
+    goaway.writeUInt32BE(code, HEADER_BYTES + 4);
+    socket.end(goaway);
+    this.destroy();
+    // Closing with unread bytes would reset the connection, and GOAWAY be lost with it.
+    socket.removeAllListeners("data");
+    socket.resume();
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+    socket.once("close", () => clearTimeout(timer));
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    if (this.#isCutOff) done(error);
+    else super._destroy(error, done);
+  }
+}

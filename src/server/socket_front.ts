@@ -1,0 +1,108 @@
+import { Buffer } from "node:buffer";
+import process from "node:process";
+import { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+
+/** What `_writev` of a Writable is given. */
+interface Queued {
+  readonly chunk: Buffer;
+  readonly encoding: BufferEncoding;
+}
+
+/**
+ * Stands in front of an accepted socket, so that what a client sends can be looked at before the
+ * HTTP server behind it parses it. Back-pressure holds in both directions, and no byte is copied on
+ * its way in. What the server writes in one turn goes out in one write.
+ *
+ * A subclass says in {@linkcode receive} what reaches the server.
+ */
+export abstract class SocketFront extends Duplex {
+  readonly socket: TLSSocket;
+
+  constructor(socket: TLSSocket | import("node:net").Socket) {
+    super();
+    this.socket = socket as TLSSocket;
+    socket.on("data", (chunk: Buffer) => this.receive(chunk));
+    socket.once("end", () => this.receiveEnd());
+    socket.once("error", (error) => this.destroy(error));
+    socket.once("close", () => this.destroy());
+    socket.pause();
+  }
+
+  /** Bytes from the client. Give what may pass to {@linkcode deliver}. */
+  protected abstract receive(chunk: Buffer): void;
+
+  /** The client has closed its side. */
+  protected receiveEnd(): void {
+    this.push(null);
+  }
+
+  /** Hands bytes to the server behind; the socket rests while that one does not read. */
+  protected deliver(bytes: Buffer): void {
+    if (!this.push(bytes)) this.socket.pause();
+  }
+
+  override _read(): void {
+    this.socket.resume();
+  }
+
+  // deno-lint-ignore no-explicit-any -- the overloads of Writable.write
+  override write(...args: any[]): boolean {
+    if (this.writableCorked === 0) {
+      this.cork();
+      process.nextTick(uncork, this);
+    }
+    return super.write(...args as Parameters<Duplex["write"]>);
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
+    this.socket.write(chunk, done);
+  }
+
+  override _writev(queued: Queued[], done: Done): void {
+    this.socket.write(Buffer.concat(queued.map(({ chunk }) => chunk)), done);
+  }
+
+  override _final(done: Done): void {
+    this.socket.end(done);
+  }
+
+  override _destroy(error: Error | null, done: Done): void {
+    this.socket.destroy();
+    done(error);
+  }
+
+  // What HTTP servers ask of a socket.
+
+  get remoteAddress(): string | undefined {
+    return this.socket.remoteAddress;
+  }
+
+  get remotePort(): number | undefined {
+    return this.socket.remotePort;
+  }
+
+  get encrypted(): boolean {
+    return this.socket.encrypted === true;
+  }
+
+  get alpnProtocol(): string | false | null {
+    return this.socket.alpnProtocol;
+  }
+
+  setNoDelay(noDelay?: boolean): this {
+    this.socket.setNoDelay(noDelay);
+    return this;
+  }
+
+  setTimeout(timeoutMs: number, onTimeout?: () => void): this {
+    this.socket.setTimeout(timeoutMs, onTimeout);
+    return this;
+  }
+}
+
+type Done = (error?: Error | null) => void;
+
+function uncork(stream: Duplex): void {
+  stream.uncork();
+}
