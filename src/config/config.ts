@@ -112,6 +112,8 @@ export interface ServerConfig {
   readonly maxRequestBytes: number;
   readonly maxHeaderBytes: number;
   readonly maxConcurrentStreams: number;
+  /** In the whole process; those of probes come on top. */
+  readonly maxConcurrentCalls: number;
   readonly maxConnections: number;
   /** Time for a client to send its first bytes and each request's headers. */
   readonly headerTimeoutMs: number;

@@ -89,6 +89,7 @@ export function loadFrom(options: PlaceOptions, open: typeof openSources): Confi
       maxRequestBytes: values.SERVER_MAX_REQUEST_BYTES,
       maxHeaderBytes: values.SERVER_MAX_HEADER_BYTES,
       maxConcurrentStreams: values.SERVER_MAX_CONCURRENT_STREAMS,
+      maxConcurrentCalls: values.SERVER_MAX_CONCURRENT_CALLS,
       maxConnections: values.SERVER_MAX_CONNECTIONS,
       headerTimeoutMs: values.SERVER_HEADER_TIMEOUT,
       requestTimeoutMs: values.SERVER_REQUEST_TIMEOUT,

@@ -1,5 +1,5 @@
 import { cors as connectCors } from "@connectrpc/connect";
-import type { Handler, Request } from "./handler.ts";
+import type { Fields, Handler, Request } from "./handler.ts";
 
 /** How long a browser may remember a preflight answer; Chromium's own limit is two hours. */
 const PREFLIGHT_MAX_AGE_S = 7_200;
@@ -14,35 +14,41 @@ const PREFLIGHT_MAX_AGE_S = 7_200;
 export function cors(inner: Handler, allowedOrigins: readonly string[]): Handler {
   if (allowedOrigins.length === 0) return inner;
   return async (request) => {
-    const origin = request.header.get("origin");
-    const allowed = origin !== null &&
+    const origin = request.field("origin");
+    const allowed = origin !== undefined &&
       (allowedOrigins.includes("*") || allowedOrigins.includes(origin));
     if (isPreflight(request)) {
-      return { status: 204, header: allowed ? preflightHeader(origin) : new Headers(varyOrigin) };
+      return { status: 204, header: allowed ? preflightHeader(origin) : varyOrigin };
     }
     const response = await inner(request);
-    const header = new Headers(response.header);
-    header.append("vary", "Origin");
-    if (allowed) {
-      header.set("access-control-allow-origin", origin);
-      header.set("access-control-expose-headers", connectCors.exposedHeaders.join(", "));
-    }
-    return { ...response, header };
+    const { header = {} } = response;
+    return {
+      ...response,
+      header: {
+        ...header,
+        vary: header.vary === undefined ? "Origin" : `${header.vary}, Origin`,
+        ...(allowed && {
+          "access-control-allow-origin": origin,
+          "access-control-expose-headers": connectCors.exposedHeaders.join(", "),
+        }),
+      },
+    };
   };
 }
 
-const varyOrigin = { vary: "Origin" };
+const varyOrigin: Fields = { vary: "Origin" };
 
 function isPreflight(request: Request): boolean {
-  return request.method === "OPTIONS" && request.header.has("access-control-request-method");
+  return request.method === "OPTIONS" &&
+    request.field("access-control-request-method") !== undefined;
 }
 
-function preflightHeader(origin: string): Headers {
-  return new Headers({
+function preflightHeader(origin: string): Fields {
+  return {
     ...varyOrigin,
     "access-control-allow-origin": origin,
     "access-control-allow-methods": connectCors.allowedMethods.join(", "),
     "access-control-allow-headers": connectCors.allowedHeaders.join(", "),
     "access-control-max-age": String(PREFLIGHT_MAX_AGE_S),
-  });
+  };
 }

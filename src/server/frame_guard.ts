@@ -37,13 +37,16 @@ const Type = {
   DATA: 0,
   HEADERS: 1,
   RST_STREAM: 3,
+  PING: 6,
   GOAWAY: 7,
   WINDOW_UPDATE: 8,
   CONTINUATION: 9,
 } as const;
 const END_STREAM = 1;
+const ACK = 1;
 const END_HEADERS = 4;
 const GOAWAY_LEAST_BYTES = 8;
+const PING_BYTES = 8;
 
 /** RFC 9113, section 7. */
 const ErrorCode = {
@@ -72,6 +75,7 @@ const LINGER_MS = 1_000;
  * - GOAWAY is dropped: on Deno 2.9.4 to at least 2.9.6 one can abort the process
  *   (denoland/deno issue 36788). A server opens no streams, so a client's GOAWAY asks nothing of it
  *   (RFC 9113, section 6.8); the event `leaving` says that it came.
+ * - So is the answer to a PING that nobody sent, for which node:http2 ends the connection.
  * - Frames that make work and cost the client nothing have a budget; a client beyond it is cut off
  *   with ENHANCE_YOUR_CALM (RFC 9113, section 10.5). They are resets (CVE-2023-44487), resets that
  *   the client provokes (CVE-2025-8671), SETTINGS and PING (CVE-2019-9515, CVE-2019-9512), PRIORITY
@@ -96,6 +100,8 @@ export class FrameGuard extends SocketFront {
   #drops = false;
   #inFieldBlock = false;
   #lastStream = 0;
+  /** PINGs of this server that the client has not answered yet. */
+  #openPings = 0;
   #isCutOff = false;
 
   constructor(socket: Socket, options: FrameGuardOptions = {}) {
@@ -179,6 +185,12 @@ export class FrameGuard extends SocketFront {
         return length === 0 && (flags & END_STREAM) === 0 ? this.#spend() : undefined;
       case Type.WINDOW_UPDATE:
         return;
+      case Type.PING:
+        if ((flags & ACK) === 0 || length !== PING_BYTES) return this.#spend();
+        // node:http2 ends the connection for an answer to nothing.
+        if (this.#openPings > 0) this.#openPings--;
+        else this.#drops = true;
+        return this.#spend();
       case Type.GOAWAY:
         return this.#leave(length, bytes.readUInt32BE(at + 5));
       default:
@@ -204,7 +216,7 @@ export class FrameGuard extends SocketFront {
   }
 
   override _write(chunk: Buffer, encoding: BufferEncoding, done: (error?: Error | null) => void) {
-    this.#spendIfProvoked(chunk);
+    this.#see(chunk);
     super._write(chunk, encoding, done);
   }
 
@@ -212,14 +224,18 @@ export class FrameGuard extends SocketFront {
     queued: { chunk: Buffer; encoding: BufferEncoding }[],
     done: (error?: Error | null) => void,
   ): void {
-    for (const { chunk } of queued) this.#spendIfProvoked(chunk);
+    for (const { chunk } of queued) this.#see(chunk);
     super._writev(queued, done);
   }
 
-  /** node:http2 writes each frame by itself. */
-  #spendIfProvoked(frame: Buffer): void {
-    if (frame.length !== HEADER_BYTES + 4 || frame[3] !== Type.RST_STREAM) return;
-    if (PROVOKED.has(frame.readUInt32BE(HEADER_BYTES))) this.#spend();
+  /** Looks at what this server sends; node:http2 writes each frame by itself. */
+  #see(frame: Buffer): void {
+    const { length } = frame;
+    if (length === HEADER_BYTES + PING_BYTES && frame[3] === Type.PING) {
+      if ((frame[4]! & ACK) === 0) this.#openPings++;
+    } else if (length === HEADER_BYTES + 4 && frame[3] === Type.RST_STREAM) {
+      if (PROVOKED.has(frame.readUInt32BE(HEADER_BYTES))) this.#spend();
+    }
   }
 
   /** Ends the connection with GOAWAY (RFC 9113, section 5.4.1). */

@@ -1,108 +1,105 @@
-import { type ContextKey, type ContextValues, createContextKey } from "@connectrpc/connect";
-import type { UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import type { Code } from "@connectrpc/connect";
 
-/** A request whose body is a byte stream, whatever HTTP version carried it. */
-export type Request = Omit<UniversalServerRequest, "body" | "contextValues"> & {
-  readonly body: AsyncIterable<Uint8Array>;
-  readonly contextValues: ContextValues;
-};
+/** Header or trailer fields that a response sends; names are in lower case. */
+export type Fields = Readonly<Record<string, string | readonly string[]>>;
 
-/** An answer; its body is consumed once. */
-export type Response = UniversalServerResponse;
+/** What a client sends after the header. Read once, in one of the two ways. */
+export interface RequestBody extends AsyncIterable<Uint8Array> {
+  /**
+   * All of it at once.
+   *
+   * @throws {ConnectError} RESOURCE_EXHAUSTED above `maxBytes`, DEADLINE_EXCEEDED when it takes
+   * longer than `timeoutMs`, CANCELED when the client leaves before its end.
+   */
+  bytes(limits: BodyLimits): Promise<Uint8Array>;
+}
+
+/** Limits of {@linkcode RequestBody.bytes}. */
+export interface BodyLimits {
+  readonly maxBytes: number;
+  readonly timeoutMs: number;
+  /** Sees what has come so far until it says true; what it throws ends the reading. */
+  readonly inspect?: ((start: Uint8Array) => boolean) | undefined;
+}
+
+/** One request, whatever HTTP version carried it. What costs is made when it is asked for. */
+export interface Request {
+  /** `1.0`, `1.1` or `2.0`. */
+  readonly httpVersion: string;
+  readonly method: string;
+  /** In normal form, without the query. */
+  readonly path: string;
+  readonly url: string;
+  /** Address of the client as `host:port`; empty when it has already left. */
+  readonly peer: string;
+  readonly header: Headers;
+  readonly body: RequestBody;
+  /** Aborts when the client leaves before the end of the answer, and by {@linkcode abort}. */
+  readonly signal: AbortSignal;
+  /** Whether the client has left before the end of the answer. */
+  readonly hasLeft: boolean;
+  /** How the RPC ended; undefined until then, and for requests that reached none. */
+  outcome: Code | "ok" | undefined;
+  /** Runs something in the asynchronous context of the request's RPC. */
+  run: <T>(action: () => T) => T;
+  /** A header field by its name in lower case. */
+  field(name: string): string | undefined;
+  /** Aborts {@linkcode signal}. */
+  abort(reason: unknown): void;
+  /** Calls the listener when the answer has been sent or given up. */
+  onEnd(listener: () => void): void;
+}
+
+/** An answer. A body that comes in chunks is consumed once. */
+export interface Response {
+  readonly status: number;
+  readonly header?: Fields;
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array> | undefined;
+  /** Asked for at the end of the body. */
+  readonly trailer?: (() => Fields) | undefined;
+}
 
 /** Answers one request. Handlers are composed by wrapping. */
-export type Handler = (request: Request) => Promise<Response>;
-
-/** Address of the client as `host:port`; empty when it has already left. */
-export const peerKey: ContextKey<string> = createContextKey("", { description: "peer" });
-
-/** The path of a request, without its query. Its URL is in normal form, so it need not be parsed. */
-export function pathOf({ url }: Pick<Request, "url">): string {
-  const start = url.indexOf("/", url.indexOf("//") + 2);
-  const end = url.indexOf("?", start);
-  return url.slice(start, end === -1 ? undefined : end);
-}
+export type Handler = (request: Request) => Response | Promise<Response>;
 
 /** The media type of a request in lower case, without parameters. */
-export function contentTypeOf(request: Pick<Request, "header">): string {
-  return (request.header.get("content-type") ?? "").split(";", 1)[0]!.trim().toLowerCase();
+export function contentTypeOf(request: Pick<Request, "field">): string {
+  const text = request.field("content-type") ?? "";
+  const end = text.indexOf(";");
+  return (end === -1 ? text : text.slice(0, end)).trim().toLowerCase();
 }
 
-/** A complete answer in bytes or text; a HEAD request gets the header only. */
+/** A complete answer in bytes or text. */
 export function response(
-  request: Pick<Request, "method">,
   status: number,
   contentType: string,
   content: string | Uint8Array,
-  header: Record<string, string> = {},
+  header: Fields = {},
 ): Response {
-  const body = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  const body = typeof content === "string" ? encoder.encode(content) : content;
   return {
     status,
-    header: new Headers({
+    header: {
       "content-type": contentType,
       "content-length": String(body.byteLength),
       "x-content-type-options": "nosniff",
       ...header,
-    }),
-    ...(request.method === "HEAD" ? {} : { body: single(body) }),
+    },
+    body,
   };
 }
 
+const encoder = new TextEncoder();
+
 /** A short plain-text answer. */
-export function textResponse(
-  request: Pick<Request, "method">,
-  status: number,
-  text: string,
-  header?: Record<string, string>,
-): Response {
-  return response(request, status, "text/plain; charset=utf-8", `${text}\n`, header);
+export function textResponse(status: number, text: string, header?: Fields): Response {
+  return response(status, "text/plain; charset=utf-8", `${text}\n`, header);
 }
 
 /** Answers GET and HEAD, and refuses other methods. */
-export function get(answer: (request: Request) => Response | Promise<Response>): Handler {
-  return (request) => {
-    const allowed = request.method === "GET" || request.method === "HEAD";
-    return Promise.resolve(
-      allowed
-        ? answer(request)
-        : textResponse(request, 405, "405 Method Not Allowed: use GET", { allow: "GET, HEAD" }),
-    );
-  };
-}
-
-/** A body of one chunk. */
-export async function* single(chunk: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield chunk;
-}
-
-/** Passes a body on, and calls `done` when it has been sent or given up, if it was ever asked for. */
-export async function* whenDone(
-  body: AsyncIterable<Uint8Array>,
-  done: () => void,
-): AsyncGenerator<Uint8Array> {
-  try {
-    yield* body;
-  } finally {
-    done();
-  }
-}
-
-/** Calls `done` once, when the answer has been sent or given up. */
-export function afterwards(
-  request: Pick<Request, "signal">,
-  response: Response,
-  done: () => void,
-): Response {
-  let isDone = false;
-  const end = () => {
-    if (isDone) return;
-    isDone = true;
-    done();
-  };
-  // The body of an answer that nobody waits for any more may never be asked for.
-  request.signal.addEventListener("abort", end, { once: true });
-  if (response.body === undefined || request.signal.aborted) end();
-  if (response.body === undefined) return response;
-  return { ...response, body: whenDone(response.body, end) };
+export function get(answer: Handler): Handler {
+  return (request) =>
+    request.method === "GET" || request.method === "HEAD"
+      ? answer(request)
+      : textResponse(405, "405 Method Not Allowed: use GET", { allow: "GET, HEAD" });
 }

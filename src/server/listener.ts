@@ -2,10 +2,14 @@ import http from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
 import type { AddressInfo, Socket } from "node:net";
-import type { NodeServerRequest, NodeServerResponse } from "./node_types.ts";
+import { constants } from "node:http2";
+import type { Exchange } from "./exchange.ts";
 import { FrameGuard } from "./frame_guard.ts";
+import { Http1Exchange } from "./http1_exchange.ts";
+import { Http2Exchange } from "./http2_exchange.ts";
 import { guardHttp2Session } from "./http2_limits.ts";
 import { peekProtocol } from "./peek_protocol.ts";
+import { RequestPacer } from "./request_pacer.ts";
 
 /** Settings of a {@linkcode Listener}. Durations are in milliseconds. */
 export interface ListenerOptions {
@@ -21,11 +25,22 @@ export interface ListenerOptions {
   readonly requestTimeoutMs: number;
   readonly idleTimeoutMs: number;
   /** Called for each request, whatever its HTTP version. */
-  readonly onRequest: (request: NodeServerRequest, response: NodeServerResponse) => void;
+  readonly onRequest: (exchange: Exchange) => void;
 }
 
 /** How often node:http looks for connections that overran a timeout. */
 const TIMEOUT_CHECK_INTERVAL_MS = 1_000;
+
+/** Connections beyond the maximum, for those who ask how this server is. */
+const RESERVE_CONNECTIONS = 64;
+/** How long such a connection may last, in milliseconds. */
+const RESERVE_LIFETIME_MS = 2_000;
+
+/** A connection from its acceptance on. */
+interface Connection {
+  readonly socket: Socket;
+  readonly isReserve: boolean;
+}
 
 /**
  * One TCP port for HTTP/1.1 and HTTP/2: by ALPN over TLS, by prior knowledge in cleartext.
@@ -34,16 +49,21 @@ const TIMEOUT_CHECK_INTERVAL_MS = 1_000;
  * HTTP/2 are handed to a node:http2 server that never listens itself. It must be this way round:
  * a node:http server that does not listen ends every connection after one response, because that
  * is how it drains after `close()`.
+ *
+ * Beyond the maximum of connections there are a few more, for probes: each lasts for a moment, may
+ * only ask how this server is (`SocketFront.isReserve`), and gives way to the next. So this server
+ * can be asked how it is, however many clients hold its connections.
  */
 export class Listener implements AsyncDisposable {
   readonly #http1: http.Server;
   readonly #http2: http2.Http2Server;
   readonly #options: ListenerOptions;
   readonly #sockets = new Set<Socket>();
+  /** Oldest first. */
+  readonly #reserve = new Set<Socket>();
   /** Connections that have not said yet what they speak, by peer: TLS wraps the accepted socket. */
-  readonly #undecided = new Map<string, Socket>();
-  /** Unfinished answers by connection: on Deno, the later ones of a lost connection never close. */
-  readonly #http1Responses = new Map<Socket, Set<http.ServerResponse>>();
+  readonly #undecided = new Map<string, Connection>();
+  readonly #pacers = new Set<RequestPacer>();
   readonly #sessions = new Set<http2.ServerHttp2Session>();
   #closed: Promise<void> | undefined;
 
@@ -98,8 +118,8 @@ export class Listener implements AsyncDisposable {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#http1.close(() => resolve());
     for (const session of this.#sessions) session.close();
-    for (const socket of this.#undecided.values()) socket.destroy();
-    for (const responses of this.#http1Responses.values()) responses.forEach(announceEnd);
+    for (const { socket } of this.#undecided.values()) socket.destroy();
+    for (const pacer of this.#pacers) pacer.announceEnd();
     await promise;
     await Promise.all([...this.#sockets].map((socket) => once(socket, "close")));
   }
@@ -125,26 +145,11 @@ export class Listener implements AsyncDisposable {
       })
       : http.createServer(serverOptions);
     server.on("request", (request, response) => {
-      const responses = this.#http1ResponsesOf(request.socket);
-      responses.add(response);
-      response.once("close", () => responses.delete(response));
-      // A client that sends on and reads nothing would have its answers pile up here.
-      if (responses.size > options.maxConcurrentStreams) return request.socket.destroy();
-      if (this.#closed) announceEnd(response);
-      options.onRequest(request, response);
+      const pacer = request.socket as unknown as RequestPacer;
+      pacer.begin(request, response);
+      options.onRequest(new Http1Exchange(pacer, request, response));
     });
-    server.maxConnections = options.maxConnections;
     return server;
-  }
-
-  #http1ResponsesOf(socket: Socket): Set<http.ServerResponse> {
-    let responses = this.#http1Responses.get(socket);
-    if (responses === undefined) {
-      responses = new Set();
-      this.#http1Responses.set(socket, responses);
-      socket.once("close", () => this.#http1Responses.delete(socket));
-    }
-    return responses;
   }
 
   #createHttp2(): http2.Http2Server {
@@ -154,7 +159,7 @@ export class Listener implements AsyncDisposable {
         maxConcurrentStreams: options.maxConcurrentStreams,
         maxHeaderListSize: options.maxHeaderBytes,
       },
-    }, options.onRequest);
+    });
     server.on("session", (session) => {
       this.#sessions.add(session);
       session.once("close", () => this.#sessions.delete(session));
@@ -167,44 +172,82 @@ export class Listener implements AsyncDisposable {
     const event = tls ? "secureConnection" : "connection";
     const [acceptHttp1] = this.#http1.listeners(event);
     this.#http1.removeAllListeners(event);
-    const serveHttp1 = (socket: Socket) => {
-      this.#undecided.delete(peerOf(socket));
-      acceptHttp1?.call(this.#http1, socket);
-    };
-    const serveHttp2 = (socket: Socket) => {
-      this.#undecided.delete(peerOf(socket));
-      const guard = new FrameGuard(socket);
-      this.#http2.once("session", (session) => guardHttp2Session(session, guard, this.#options));
-      this.#http2.emit("connection", guard);
-    };
 
     this.#http1.prependListener("connection", (socket: Socket) => this.#track(socket));
     this.#http1.on(event, (socket: Socket & { alpnProtocol?: string | false }) => {
-      if (this.#closed) return socket.destroy();
+      if (this.#closed || socket.destroyed) return void socket.destroy();
       socket.on("error", () => socket.destroy());
-      if (!tls) return peekProtocol(socket, headerTimeoutMs, { serveHttp1, serveHttp2 });
-      (socket.alpnProtocol === "h2" ? serveHttp2 : serveHttp1)(socket);
+      const serve = {
+        serveHttp1: (socket: Socket) => this.#serveHttp1(socket, acceptHttp1 as AcceptHttp1),
+        serveHttp2: (socket: Socket) => this.#serveHttp2(socket),
+      };
+      if (!tls) return peekProtocol(socket, headerTimeoutMs, serve);
+      if (socket.alpnProtocol === "h2") serve.serveHttp2(socket);
+      else serve.serveHttp1(socket);
     });
+  }
+
+  #serveHttp1(socket: Socket, accept: AcceptHttp1): void {
+    const pacer = new RequestPacer(socket);
+    pacer.isReserve = this.#decide(socket);
+    if (pacer.isReserve || this.#closed) pacer.announceEnd();
+    this.#pacers.add(pacer);
+    pacer.once("close", () => this.#pacers.delete(pacer));
+    accept.call(this.#http1, pacer);
+  }
+
+  #serveHttp2(socket: Socket): void {
+    const { onRequest } = this.#options;
+    const guard = new FrameGuard(socket);
+    guard.isReserve = this.#decide(socket);
+    this.#http2.once("session", (session) => {
+      guardHttp2Session(session, guard, this.#options);
+      session.on("stream", (stream, header, flags) => {
+        const hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0;
+        onRequest(new Http2Exchange(guard, stream, header, hasBody));
+      });
+    });
+    this.#http2.emit("connection", guard);
+  }
+
+  /** The connection has said what it speaks; returns whether it is one of the reserve. */
+  #decide(socket: Socket): boolean {
+    const peer = peerOf(socket);
+    const isReserve = this.#undecided.get(peer)?.isReserve ?? false;
+    this.#undecided.delete(peer);
+    return isReserve;
   }
 
   #track(socket: Socket): void {
+    const isReserve = this.#sockets.size - this.#reserve.size >= this.#options.maxConnections;
+    if (isReserve) this.#addToReserve(socket);
     const peer = peerOf(socket);
+    const connection = { socket, isReserve };
     this.#sockets.add(socket);
-    this.#undecided.set(peer, socket);
+    this.#undecided.set(peer, connection);
     socket.once("close", () => {
       this.#sockets.delete(socket);
-      if (this.#undecided.get(peer) === socket) this.#undecided.delete(peer);
+      this.#reserve.delete(socket);
+      if (this.#undecided.get(peer) === connection) this.#undecided.delete(peer);
     });
+  }
+
+  #addToReserve(socket: Socket): void {
+    const [oldest] = this.#reserve;
+    if (this.#reserve.size >= RESERVE_CONNECTIONS) {
+      this.#reserve.delete(oldest!);
+      oldest!.destroy();
+    }
+    this.#reserve.add(socket);
+    const timer = setTimeout(() => socket.destroy(), RESERVE_LIFETIME_MS);
+    socket.once("close", () => clearTimeout(timer));
   }
 }
 
+type AcceptHttp1 = (this: http.Server, socket: RequestPacer) => void;
+
 function peerOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress}:${remotePort}`;
-}
-
-/** Tells the client that no further request is welcome, if the header is not sent yet. */
-function announceEnd(response: http.ServerResponse): void {
-  response.shouldKeepAlive = false;
 }
 
 function once(socket: Socket, event: string): Promise<void> {

@@ -1,9 +1,10 @@
 import type { ServerConfig } from "../config/mod.ts";
 import type { Logger } from "../log/mod.ts";
-import { get, type Handler, pathOf, response } from "./handler.ts";
+import { CallLimit } from "./call_limit.ts";
+import { frontDoor } from "./front_door.ts";
+import { get, type Handler, response } from "./handler.ts";
 import { httpUrl } from "./http_url.ts";
 import { Listener } from "./listener.ts";
-import { nodeHandler } from "./node_handler.ts";
 import { notFound } from "./not_found.ts";
 
 const METRICS_PATH = "/metrics";
@@ -17,8 +18,8 @@ export type Expose = (
 export function metricsPage(expose: Expose): ReadonlyMap<string, Handler> {
   const header = { "cache-control": "no-store", vary: "accept" };
   const page = get(async (request) => {
-    const { contentType, text } = await expose(request.header.get("accept"));
-    return response(request, 200, contentType, text, header);
+    const { contentType, text } = await expose(request.field("accept") ?? null);
+    return response(200, contentType, text, header);
   });
   return new Map([[METRICS_PATH, page]]);
 }
@@ -35,17 +36,25 @@ export interface MetricsServerOptions {
 /** Serves the metrics, and nothing else, on an address of their own; in cleartext. */
 export class MetricsServer implements AsyncDisposable {
   readonly #listener: Listener;
+  readonly #calls: CallLimit;
 
   constructor({ address, limits, expose, logger }: MetricsServerOptions) {
     const pages = metricsPage(expose);
+    this.#calls = new CallLimit({
+      max: 0,
+      isProbe: () => true,
+      stallTimeoutMs: limits.idleTimeoutMs,
+    });
     this.#listener = new Listener({
       ...limits,
       ...address,
       tls: undefined,
-      onRequest: nodeHandler(
-        (request) => (pages.get(pathOf(request)) ?? notFound)(request),
-        (err) => logger.error({ event: "request.failed", err }, "A request for metrics failed"),
-      ),
+      onRequest: frontDoor({
+        handler: (request) => (pages.get(request.path) ?? notFound)(request),
+        calls: this.#calls,
+        onError: (err) =>
+          logger.error({ event: "request.failed", err }, "A request for metrics failed"),
+      }),
     });
   }
 
@@ -63,6 +72,7 @@ export class MetricsServer implements AsyncDisposable {
   /** Answers what has been asked for, then closes. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#listener.close(AbortSignal.timeout(CLOSE_TIMEOUT_MS));
+    this.#calls[Symbol.dispose]();
   }
 }
 

@@ -6,19 +6,14 @@ import { get, type Handler, textResponse } from "./handler.ts";
  * service cures nobody else (Kubernetes, "Liveness, Readiness and Startup Probes").
  */
 export function livez(): Handler {
-  return get((request) => textResponse(request, 200, "alive", noStore));
+  return get(() => textResponse(200, "alive", noStore));
 }
 
 /** `/readyz`: 200 while the service should get traffic, else 503 with the reason. */
 export function readyz(readiness: () => Readiness): Handler {
-  return get((request) => {
+  return get(() => {
     const { ready, reason } = readiness();
-    return textResponse(
-      request,
-      ready ? 200 : 503,
-      ready ? "ready" : `not ready: ${reason}`,
-      noStore,
-    );
+    return textResponse(ready ? 200 : 503, ready ? "ready" : `not ready: ${reason}`, noStore);
   });
 }
 

@@ -1,16 +1,8 @@
 import { Code } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { type Logger, RecordLimit } from "../log/mod.ts";
-import {
-  afterwards,
-  type Handler,
-  pathOf,
-  peerKey,
-  type Request,
-  type Response,
-} from "./handler.ts";
+import type { Handler, Request } from "./handler.ts";
 import { outcomeOf, protocolOf } from "./outcome.ts";
-import { inRpcKey } from "./rpc_observer.ts";
 
 /** Codes that point at this service or its dependencies rather than at the caller. */
 const SERVER_FAULTS: ReadonlySet<Code> = new Set([
@@ -29,54 +21,65 @@ const PROBES: ReadonlySet<string> = new Set([
   "/grpc.health.v1.Health/Check",
 ]);
 
+/** RPCs that pages, commands and balancers ask again and again; one answer is like the other. */
+const POLLED = /^\/(?:treasury\.v1|grpc\.health\.v1)\.Health\//;
+/** How often one of those that went well is worth a line. */
+const POLL_RECORD_INTERVAL_MS = 60_000;
+
 const AS_PROBE = { level: "debug", repeats: {} } as const;
 const AS_USUAL = { level: "info", repeats: {} } as const;
 
 /**
  * Logs each request once, when its answer has been sent or given up. Of those that fail in the same
- * way, as all may do in an outage, most are logged at level debug.
+ * way, as all may do in an outage, and of those that only ask for the health again, most are logged at
+ * level debug.
  */
 export function requestLog(inner: Handler, logger: Logger): Handler {
-  const limit = new RecordLimit();
+  const limits = {
+    failures: new RecordLimit(),
+    polls: new RecordLimit({ intervalMs: POLL_RECORD_INTERVAL_MS }),
+  };
   return async (request) => {
     const startedAt = performance.now();
+    let status = 0;
+    request.onEnd(() =>
+      request.run(() =>
+        logRequest({ logger, ...limits }, request, status, performance.now() - startedAt)
+      )
+    );
     const response = await inner(request);
-    const inRpc = request.contextValues.get(inRpcKey);
-    const log = () => {
-      const duration = performance.now() - startedAt;
-      logRequest({ logger, limit }, request, response, duration);
-    };
-    return afterwards(request, response, () => inRpc(log));
+    status = response.status;
+    return response;
   };
 }
 
 function logRequest(
-  { logger, limit }: { readonly logger: Logger; readonly limit: RecordLimit },
+  { logger, failures, polls }: Record<"failures" | "polls", RecordLimit> & { logger: Logger },
   request: Request,
-  response: Response,
+  status: number,
   duration: number,
 ): void {
-  const code = outcomeOf(request, response);
-  const path = pathOf(request);
-  const failed = code === undefined
-    ? response.status >= 500
-    : code !== "ok" && SERVER_FAULTS.has(code);
+  const code = outcomeOf(request);
+  const { path } = request;
+  const failed = code === undefined ? status >= 500 : code !== "ok" && SERVER_FAULTS.has(code);
   const name = code === undefined || code === "ok" ? code : codeToString(code);
-  const kind = name === undefined ? `http ${response.status}` : `${path} ${name}`;
+  const kind = name === undefined ? `http ${status}` : `${path} ${name}`;
   const { level, repeats } = PROBES.has(path)
     ? AS_PROBE
     : failed
-    ? limit.weigh(kind, "warn")
+    ? failures.weigh(kind, "warn")
+    : POLLED.test(path) && code === "ok"
+    ? polls.weigh(kind, "info")
     : AS_USUAL;
   logger[level]({
     event: "request",
     method: path,
     protocol: protocolOf(request),
     http: request.httpVersion,
-    status: response.status,
+    status,
     code: name,
     duration_ms: Math.round(duration * 1000) / 1000,
-    peer: request.contextValues.get(peerKey),
+    peer: request.peer,
     ...repeats,
   }, "request");
 }

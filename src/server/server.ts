@@ -1,19 +1,26 @@
 import type { ConnectRouter } from "@connectrpc/connect";
 import type { ServerConfig } from "../config/mod.ts";
 import type { Readiness } from "../health/mod.ts";
-import type { Logger } from "../log/mod.ts";
+import { type Logger, RecordLimit } from "../log/mod.ts";
 import { cors } from "./cors.ts";
-import { readableGrpcMessage } from "./grpc_message.ts";
-import { grpcWebText } from "./grpc_web_text.ts";
-import { type Handler, pathOf, type Request } from "./handler.ts";
+import { CallLimit } from "./call_limit.ts";
+import type { Exchange } from "./exchange.ts";
+import { frontDoor } from "./front_door.ts";
+import type { Handler, Request } from "./handler.ts";
 import { httpUrl } from "./http_url.ts";
 import { Listener } from "./listener.ts";
-import { nodeHandler } from "./node_handler.ts";
 import { notFound } from "./not_found.ts";
 import { livez, readyz } from "./probes.ts";
 import { requestLog } from "./request_log.ts";
-import { rpcHandlers } from "./rpc.ts";
-import { observed, type RpcObserver } from "./rpc_observer.ts";
+import { observed, rpcHandlers, type RpcObserver } from "./rpc/mod.ts";
+
+/** Those who ask how this server is; there is always room for them. */
+const PROBES: ReadonlySet<string> = new Set([
+  "/livez",
+  "/readyz",
+  "/metrics",
+  "/grpc.health.v1.Health/Check",
+]);
 
 /** What a {@linkcode Server} serves. */
 export interface ServerOptions {
@@ -31,18 +38,39 @@ export interface ServerOptions {
 /** Serves gRPC, gRPC-Web, Connect and plain HTTP on one port. */
 export class Server implements AsyncDisposable {
   readonly #listener: Listener;
+  readonly #calls: CallLimit;
   readonly #config: ServerConfig;
 
   constructor(options: ServerOptions) {
-    const { config, logger } = options;
+    const { config } = options;
     this.#config = config;
+    this.#calls = new CallLimit({
+      max: config.maxConcurrentCalls,
+      isProbe: ({ path }) => PROBES.has(path),
+      stallTimeoutMs: config.idleTimeoutMs,
+    });
     this.#listener = new Listener({
       ...config,
       tls: config.tls && { cert: config.tls.cert, key: config.tls.key.reveal() },
-      onRequest: nodeHandler(
-        this.#handler(options),
-        (err) => logger.error({ event: "request.failed", err }, "A request failed"),
-      ),
+      onRequest: this.#frontDoor(options),
+    });
+  }
+
+  #frontDoor(options: ServerOptions): (exchange: Exchange) => void {
+    const { config, logger } = options;
+    const limit = new RecordLimit();
+    return frontDoor({
+      handler: this.#handler(options),
+      calls: this.#calls,
+      onError: (err) => logger.error({ event: "request.failed", err }, "A request failed"),
+      onRefused: () => {
+        const { level, repeats } = limit.weigh("refused", "warn");
+        const max = config.maxConcurrentCalls;
+        logger[level](
+          { event: "request.refused", max, ...repeats },
+          "Requests are turned away: SERVER_MAX_CONCURRENT_CALLS or SERVER_MAX_CONNECTIONS is reached",
+        );
+      },
     });
   }
 
@@ -61,11 +89,8 @@ export class Server implements AsyncDisposable {
       }),
     ]);
     const unknown = observed(notFound, observer, { method: "unknown", isStream: false });
-    const dispatch = (request: Request) => (handlers.get(pathOf(request)) ?? unknown)(request);
-    return requestLog(
-      cors(grpcWebText(readableGrpcMessage(dispatch)), config.corsAllowedOrigins),
-      logger,
-    );
+    const dispatch = (request: Request) => (handlers.get(request.path) ?? unknown)(request);
+    return requestLog(cors(dispatch, config.corsAllowedOrigins), logger);
   }
 
   /**
@@ -85,6 +110,11 @@ export class Server implements AsyncDisposable {
     return this.#listener.connections;
   }
 
+  /** Calls in progress, those that were turned away, and answers that no client took. */
+  get calls(): Pick<CallLimit, "inProgress" | "refused" | "stalled"> {
+    return this.#calls;
+  }
+
   /**
    * Stops accepting, lets the requests in flight finish, and cuts what is still running after the
    * configured shutdown timeout or when `signal` aborts. Streams that wait for news must be ended
@@ -93,9 +123,11 @@ export class Server implements AsyncDisposable {
   async close(signal?: AbortSignal): Promise<void> {
     const timeout = AbortSignal.timeout(this.#config.shutdownTimeoutMs);
     await this.#listener.close(signal ? AbortSignal.any([signal, timeout]) : timeout);
+    this.#calls[Symbol.dispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#listener[Symbol.asyncDispose]();
+    this.#calls[Symbol.dispose]();
   }
 }

@@ -18,6 +18,8 @@ interface Queued {
  */
 export abstract class SocketFront extends Duplex {
   readonly socket: TLSSocket;
+  /** Came when all connections were taken; it may only ask how this server is. */
+  isReserve = false;
 
   constructor(socket: TLSSocket | import("node:net").Socket) {
     super();
@@ -26,6 +28,7 @@ export abstract class SocketFront extends Duplex {
     socket.once("end", () => this.receiveEnd());
     socket.once("error", (error) => this.destroy(error));
     socket.once("close", () => this.destroy());
+    socket.on("timeout", () => this.emit("timeout"));
     socket.pause();
   }
 
@@ -65,6 +68,12 @@ export abstract class SocketFront extends Duplex {
 
   override _final(done: Done): void {
     this.socket.end(done);
+  }
+
+  override destroy(error?: Error): this {
+    // What was written in this turn still goes out, as it would from a socket.
+    while (this.writableCorked > 0) this.uncork();
+    return super.destroy(error);
   }
 
   override _destroy(error: Error | null, done: Done): void {

@@ -39,11 +39,9 @@ function asset(contentType: string, text: string): Handler {
     etag: `W/${tag}`,
   };
   return get((request) => {
-    if (request.header.get("if-none-match")?.includes(tag)) {
-      return { status: 304, header: new Headers(header) };
-    }
-    return request.header.get("accept-encoding")?.includes("gzip")
-      ? response(request, 200, contentType, gzipped, { ...header, "content-encoding": "gzip" })
-      : response(request, 200, contentType, text, header);
+    if (request.field("if-none-match")?.includes(tag)) return { status: 304, header };
+    return request.field("accept-encoding")?.includes("gzip")
+      ? response(200, contentType, gzipped, { ...header, "content-encoding": "gzip" })
+      : response(200, contentType, text, header);
   });
 }

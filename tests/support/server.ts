@@ -16,6 +16,7 @@ export const SERVER_DEFAULTS: ServerConfig = {
   maxRequestBytes: 65_536,
   maxHeaderBytes: 16_384,
   maxConcurrentStreams: 100,
+  maxConcurrentCalls: 1_000,
   maxConnections: 10_000,
   headerTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,

@@ -45,9 +45,16 @@ export const serverSettings = {
     type: wholeNumber(1, 1_000_000, "streams"),
     default: "100",
   },
+  SERVER_MAX_CONCURRENT_CALLS: {
+    meaning: "Most calls in progress in the whole process, streams included. " +
+      "A call beyond it is answered at once: UNAVAILABLE, or 503 with Retry-After. " +
+      "There is always room for `/livez`, `/readyz`, `/metrics` and `grpc.health.v1.Health/Check`.",
+    type: wholeNumber(1, 1_000_000, "calls"),
+    default: "1000",
+  },
   SERVER_MAX_CONNECTIONS: {
     meaning:
-      "Most client connections at once. Keep it below the limit of open files (ulimit -n): a Deno that has no file left accepts no connection any more.",
+      "Most client connections at once; a few more are taken for a moment, for probes only. Keep it below the limit of open files (ulimit -n): a Deno that has no file left accepts no connection any more.",
     type: wholeNumber(1, 1_000_000, "connections"),
     default: "10000",
   },
@@ -62,7 +69,8 @@ export const serverSettings = {
     default: "30",
   },
   SERVER_IDLE_TIMEOUT: {
-    meaning: "Time that a connection without a request stays open.",
+    meaning: "Time that a connection without a request stays open, " +
+      "and that an answer waits for a client that does not take it.",
     type: seconds(),
     default: "120",
   },

@@ -12,7 +12,7 @@ import { addMigrationMetrics } from "./migration_metrics.ts";
 import { addPoolMetrics } from "./pool_metrics.ts";
 import { addProcessMetrics, type BuildInfo } from "./process_metrics.ts";
 import { observeRpcs } from "./rpc_metrics.ts";
-import { snapshotGauge } from "./snapshot.ts";
+import { snapshotCounter, snapshotGauge } from "./snapshot.ts";
 
 /**
  * All metrics of one process. What happens often is told by observers; what is a number already is
@@ -53,12 +53,24 @@ export class Metrics implements Disposable {
     addHealthMetrics(this.#registry, health);
   }
 
-  /** Adds the number of client connections. */
-  watchServer(server: Pick<Server, "connections">): void {
+  /** Adds the client connections and calls. */
+  watchServer(server: Pick<Server, "connections" | "calls">): void {
     snapshotGauge(this.#registry, {
       name: "treasury_server_connections",
       help: "Client connections that are open.",
     }, (report) => report(server.connections));
+    snapshotGauge(this.#registry, {
+      name: "treasury_server_calls",
+      help: "Calls and plain requests in progress, until their answers have been sent.",
+    }, (report) => report(server.calls.inProgress));
+    snapshotCounter(this.#registry, {
+      name: "treasury_server_refused_calls_total",
+      help: "Calls that were turned away because there was no room for them.",
+    }, (report) => report(server.calls.refused));
+    snapshotCounter(this.#registry, {
+      name: "treasury_server_stalled_calls_total",
+      help: "Answers that were given up because their clients did not take them.",
+    }, (report) => report(server.calls.stalled));
   }
 
   /**

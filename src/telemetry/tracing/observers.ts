@@ -56,8 +56,8 @@ function combineHealth(outer: HealthObserver, inner: HealthObserver): HealthObse
 
 function combineRpc(outer: RpcObserver, inner: RpcObserver): RpcObserver {
   return {
-    begin(call, header) {
-      const [a, b] = [outer.begin(call, header), inner.begin(call, header)];
+    begin(call, field) {
+      const [a, b] = [outer.begin(call, field), inner.begin(call, field)];
       const [runA, runB] = [a.run, b.run];
       return {
         run: runA && runB ? (handle) => runA(() => runB(handle)) : runA ?? runB,

@@ -10,7 +10,7 @@ import {
 } from "@opentelemetry/api";
 import { Code } from "@connectrpc/connect";
 import { codeFromString } from "@connectrpc/connect/protocol-connect";
-import type { RpcCall, RpcObserver } from "../../server/mod.ts";
+import type { ReadField, RpcCall, RpcObserver } from "../../server/mod.ts";
 import type { Spans } from "./spans.ts";
 
 /** Codes for which a server's span has failed; the others are the client's affair. */
@@ -23,9 +23,10 @@ const SERVER_FAULTS: ReadonlySet<string> = new Set([
   "data_loss",
 ]);
 
-const HEADER: TextMapGetter<Headers> = {
-  get: (header, name) => header.get(name) ?? undefined,
-  keys: (header) => [...header.keys()],
+const HEADER: TextMapGetter<ReadField> = {
+  get: (field, name) => field(name.toLowerCase()),
+  // Propagators of the standard ask for what they know by name.
+  keys: () => [],
 };
 
 /**
@@ -35,8 +36,8 @@ const HEADER: TextMapGetter<Headers> = {
  */
 export function rpcSpans(spans: Spans): RpcObserver {
   return {
-    begin(call, header) {
-      const caller = propagation.extract(ROOT_CONTEXT, header, HEADER);
+    begin(call, field) {
+      const caller = propagation.extract(ROOT_CONTEXT, field, HEADER);
       const [service, method] = call.method.split("/");
       const span = spans.begin(call.method, {
         kind: SpanKind.SERVER,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { Handler, Response } from "../../../src/server/handler.ts";
-import { inRpcKey, observed, type RpcCall } from "../../../src/server/rpc_observer.ts";
+import type { Handler } from "../../../src/server/handler.ts";
+import { observed, type RpcCall } from "../../../src/server/rpc/rpc_observer.ts";
 import { request } from "./request.ts";
 
 const METHOD = { method: "a.B/C", isStream: false };
@@ -19,55 +19,58 @@ function observe(inner: Handler) {
   return { handler, begun, ended };
 }
 
-async function* twoChunks(): AsyncGenerator<Uint8Array> {
-  yield new Uint8Array(1);
-  yield new Uint8Array(1);
-}
+const answer: Handler = (request) => {
+  request.outcome = "ok";
+  return { status: 200, body: new Uint8Array(1) };
+};
 
-function answer(): Response {
-  return { status: 200, body: twoChunks(), trailer: new Headers({ "grpc-status": "0" }) };
-}
-
-Deno.test("a call ends once, when its answer has been read", async () => {
-  const client = new AbortController();
-  const { handler, begun, ended } = observe(() => Promise.resolve(answer()));
-  const { body } = await handler(request(client.signal));
+Deno.test("a call ends once, when its answer has been sent", async () => {
+  const { handler, begun, ended } = observe(answer);
+  const fake = request();
+  await handler(fake);
   assert.deepEqual(begun, [{ ...METHOD, protocol: "grpc" }]);
-  for await (const _ of body as AsyncIterable<Uint8Array>) assert.deepEqual(ended, []);
-  client.abort();
+  assert.deepEqual(ended, []);
+  fake.finish();
+  fake.leave();
   assert.deepEqual(ended, ["ok"]);
 });
 
-Deno.test("a call ends when its client leaves before the answer was asked for", async () => {
-  const client = new AbortController();
-  const { handler, ended } = observe(() => Promise.resolve(answer()));
-  await handler(request(client.signal));
+Deno.test("a call ends when its client leaves before the end of the answer", async () => {
+  const { handler, ended } = observe(answer);
+  const fake = request();
+  await handler(fake);
   assert.deepEqual(ended, []);
-  client.abort();
+  fake.leave();
   assert.deepEqual(ended, ["canceled"]);
 });
 
 Deno.test("a call of a client that has left already ends", async () => {
-  const { handler, ended } = observe(() => Promise.resolve(answer()));
-  await handler(request(AbortSignal.abort()));
+  const { handler, ended } = observe(answer);
+  const fake = request();
+  fake.leave();
+  await handler(fake);
   assert.deepEqual(ended, ["canceled"]);
 });
 
 Deno.test("a refusal before the RPC counts by its HTTP status", async () => {
-  const { handler, ended } = observe(() => Promise.resolve({ status: 503 }));
-  await handler(request(new AbortController().signal, "application/json"));
+  const { handler, ended } = observe(() => ({ status: 503 }));
+  const fake = request("application/json");
+  await handler(fake);
+  fake.finish();
   assert.deepEqual(ended, ["unavailable"]);
 });
 
 Deno.test("a call whose handler fails ends too", async () => {
   const { handler, ended } = observe(() => Promise.reject(new Error("a bug")));
-  await assert.rejects(handler(request(new AbortController().signal)), /a bug/);
+  const fake = request();
+  await assert.rejects(async () => await handler(fake), /a bug/);
+  fake.leave();
   assert.deepEqual(ended, ["internal"]);
 });
 
 Deno.test("plain HTTP is no call", async () => {
-  const { handler, begun } = observe(() => Promise.resolve({ status: 200 }));
-  await handler(request(new AbortController().signal, "text/plain"));
+  const { handler, begun } = observe(() => ({ status: 200 }));
+  await handler(request("text/plain"));
   assert.deepEqual(begun, []);
 });
 
@@ -88,12 +91,12 @@ Deno.test("an observer can run the handler in its own asynchronous context", asy
   const handler = observed(async (request) => {
     await Promise.resolve();
     look();
-    request.contextValues.get(inRpcKey)(look);
+    request.run(look);
     return { status: 200, body: body() };
   }, {
     begin: () => ({ run: (handle) => context.run("span", handle), end: () => {} }),
   }, METHOD);
-  const answer = await handler(request(new AbortController().signal));
+  const answer = await handler(request());
   for await (const _ of answer.body as AsyncIterable<Uint8Array>) if (seen.length === 4) break;
   assert.deepEqual(seen, Array(5).fill("span"));
 });

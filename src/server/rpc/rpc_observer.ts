@@ -1,7 +1,7 @@
-import { type ContextKey, createContextKey } from "@connectrpc/connect";
+import { Code } from "@connectrpc/connect";
 import { codeFromHttpStatus, codeToString } from "@connectrpc/connect/protocol-connect";
-import { afterwards, type Handler, type Request, type Response } from "./handler.ts";
-import { outcomeOf, type Protocol, protocolOf } from "./outcome.ts";
+import type { Handler, Request, Response } from "../handler.ts";
+import { outcomeOf, type Protocol, protocolOf } from "../outcome.ts";
 
 /** An RPC method of this server, or all that it does not know together. */
 export interface RpcMethod {
@@ -16,10 +16,13 @@ export interface RpcCall extends RpcMethod {
   readonly protocol: Exclude<Protocol, "http">;
 }
 
+/** Header fields of a call, by their names in lower case. */
+export type ReadField = (name: string) => string | undefined;
+
 /** Hears of every RPC, for metrics and traces. Must not throw. */
 export interface RpcObserver {
   /** A call with this header begins. The result hears how it goes on. */
-  readonly begin: (call: RpcCall, header: Headers) => RunningRpc;
+  readonly begin: (call: RpcCall, field: ReadField) => RunningRpc;
 }
 
 /** The observer's view of one call. */
@@ -34,11 +37,6 @@ export interface RunningRpc {
   readonly end: (code: string) => void;
 }
 
-/** Runs something in the asynchronous context of a request's RPC; without one, just runs it. */
-export const inRpcKey: ContextKey<NonNullable<RunningRpc["run"]>> = createContextKey<
-  NonNullable<RunningRpc["run"]>
->((run) => run(), { description: "in the context of the RPC" });
-
 /** Tells the observer of every RPC that comes to the handler. */
 export function observed(
   inner: Handler,
@@ -49,20 +47,21 @@ export function observed(
   return async (request) => {
     const protocol = protocolOf(request);
     if (protocol === "http") return await inner(request);
-    const rpc = observer.begin({ ...rpcMethod, protocol }, request.header);
-    if (rpc.run !== undefined) request.contextValues.set(inRpcKey, rpc.run);
-    const run = request.contextValues.get(inRpcKey);
+    const rpc = observer.begin({ ...rpcMethod, protocol }, (name) => request.field(name));
+    let status = 0;
+    request.onEnd(() => rpc.end(codeOf(request, status)));
+    if (rpc.run !== undefined) request.run = rpc.run;
     let response: Response;
     try {
-      response = await run(() => inner(request));
+      response = await request.run(() => inner(request));
     } catch (error) {
-      rpc.end("internal");
+      request.outcome = Code.Internal;
       throw error;
     }
-    if (response.body !== undefined && rpc.run !== undefined) {
-      response = { ...response, body: runEach(response.body, rpc.run) };
-    }
-    return afterwards(request, response, () => rpc.end(codeOf(request, response)));
+    status = response.status;
+    const { body } = response;
+    if (rpc.run === undefined || body === undefined || body instanceof Uint8Array) return response;
+    return { ...response, body: runEach(body, rpc.run) };
   };
 }
 
@@ -84,7 +83,7 @@ function runEach<T>(
 }
 
 /** A refusal that came before the RPC has only its HTTP status. */
-function codeOf(request: Request, response: Response): string {
-  const outcome = outcomeOf(request, response) ?? codeFromHttpStatus(response.status);
+function codeOf(request: Request, status: number): string {
+  const outcome = outcomeOf(request) ?? codeFromHttpStatus(status);
   return outcome === "ok" ? outcome : codeToString(outcome);
 }

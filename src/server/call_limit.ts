@@ -1,0 +1,103 @@
+import type { Exchange } from "./exchange.ts";
+
+/** Settings of a {@linkcode CallLimit}. */
+export interface CallLimitOptions {
+  /** Calls in progress at most, in the whole process. */
+  readonly max: number;
+  /** Calls for which there is room beyond that, because they ask how this server is. */
+  readonly isProbe: (exchange: Exchange) => boolean;
+  /** How long an answer may wait for its client to take it, in milliseconds. */
+  readonly stallTimeoutMs: number;
+}
+
+/** Calls beyond the maximum that may be under way because they ask how this server is. */
+const RESERVED_CALLS = 64;
+/** Refusals that may be under way at once; what comes beyond is ended without a word. */
+const MAX_REFUSALS = 256;
+/** How often answers are looked at that wait for their clients, at most. */
+const MAX_SWEEP_INTERVAL_MS = 5_000;
+
+/** What becomes of a call. */
+export type Admission = "admitted" | "refused" | "dropped";
+
+/**
+ * Knows the calls in progress of the whole process, and holds them within a limit. A call is in
+ * progress until its answer has been sent: one whose client does not read it takes its place, but
+ * not for ever.
+ */
+export class CallLimit implements Disposable {
+  readonly #options: CallLimitOptions;
+  /** Oldest first. */
+  readonly #calls = new Set<Exchange>();
+  readonly #probes = new Set<Exchange>();
+  readonly #refusals = new Set<Exchange>();
+  readonly #timer: ReturnType<typeof setInterval>;
+  #refusedCount = 0;
+  #stalledCount = 0;
+
+  constructor(options: CallLimitOptions) {
+    this.#options = options;
+    const intervalMs = Math.min(MAX_SWEEP_INTERVAL_MS, options.stallTimeoutMs / 4);
+    this.#timer = setInterval(() => this.#endStalled(), intervalMs);
+  }
+
+  /** Calls in progress, probes included. */
+  get inProgress(): number {
+    return this.#calls.size + this.#probes.size;
+  }
+
+  /** Calls that were turned away since the start. */
+  get refused(): number {
+    return this.#refusedCount;
+  }
+
+  /** Answers that were given up because their clients did not take them, since the start. */
+  get stalled(): number {
+    return this.#stalledCount;
+  }
+
+  /** Decides on a call, and knows it until its end. */
+  admit(exchange: Exchange): Admission {
+    if (this.#options.isProbe(exchange)) return this.#admitProbe(exchange);
+    if (!exchange.front.isReserve && this.#calls.size < this.#options.max) {
+      hold(this.#calls, exchange);
+      return "admitted";
+    }
+    this.#refusedCount++;
+    if (this.#refusals.size >= MAX_REFUSALS) return "dropped";
+    hold(this.#refusals, exchange);
+    return "refused";
+  }
+
+  #admitProbe(exchange: Exchange): Admission {
+    if (this.#probes.size >= RESERVED_CALLS) {
+      // Probes are answered at once. The oldest is still here because its client does not read.
+      const [oldest] = this.#probes;
+      this.#probes.delete(oldest!);
+      this.#stalledCount++;
+      oldest!.cut();
+    }
+    hold(this.#probes, exchange);
+    return "admitted";
+  }
+
+  #endStalled(): void {
+    const before = performance.now() - this.#options.stallTimeoutMs;
+    for (const calls of [this.#calls, this.#probes, this.#refusals]) {
+      for (const exchange of calls) {
+        if (!exchange.isStuckSince(before)) continue;
+        this.#stalledCount++;
+        exchange.cut();
+      }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}
+
+function hold(calls: Set<Exchange>, exchange: Exchange): void {
+  calls.add(exchange);
+  exchange.onEnd(() => calls.delete(exchange));
+}

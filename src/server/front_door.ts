@@ -1,0 +1,75 @@
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import type { CallLimit } from "./call_limit.ts";
+import { errorAnswer } from "./error_answer.ts";
+import type { Exchange } from "./exchange.ts";
+import { contentTypeOf, type Handler, type Response, textResponse } from "./handler.ts";
+
+/** When those that are turned away may try again. */
+const RETRY_DELAY_S = 1;
+
+/** What {@linkcode frontDoor} needs. */
+export interface FrontDoorOptions {
+  readonly handler: Handler;
+  readonly calls: CallLimit;
+  /** Told of errors that no client can be told of any more. */
+  readonly onError: (error: unknown) => void;
+  /** Told of each request that was turned away. */
+  readonly onRefused?: () => void;
+}
+
+/**
+ * Lets requests in while there is room for them, and answers the others at once: UNAVAILABLE with
+ * RetryInfo, in plain HTTP 503 with Retry-After.
+ *
+ * Sources: RFC 9110, section 15.6.4; https://google.aip.dev/193.
+ */
+export function frontDoor(
+  { handler, calls, onError, onRefused }: FrontDoorOptions,
+): (exchange: Exchange) => void {
+  /** Made once for each content type: that is what makes a refusal cheap. */
+  const refusals = new Map<string, Response>();
+  const refusalFor = (exchange: Exchange) => {
+    const key = `${contentTypeOf(exchange)} ${exchange.method === "GET"}`;
+    let refusal = refusals.get(key);
+    if (refusal === undefined) {
+      refusal = refuse(exchange);
+      if (refusals.size < MAX_REMEMBERED) refusals.set(key, refusal);
+    }
+    return refusal;
+  };
+  const serve = async (exchange: Exchange) => {
+    try {
+      await exchange.send(await handler(exchange));
+    } catch (error) {
+      if (!exchange.hasEnded) onError(error);
+      exchange.cut();
+    }
+  };
+  return (exchange) => {
+    if (exchange.path === "") return void exchange.send(BAD_REQUEST);
+    const admission = calls.admit(exchange);
+    if (admission === "admitted") return void serve(exchange);
+    onRefused?.();
+    if (admission === "dropped") exchange.refuse();
+    else void exchange.send(refusalFor(exchange));
+  };
+}
+
+/** Content types come from clients. */
+const MAX_REMEMBERED = 64;
+
+/** RFC 9112, section 3.2. */
+const BAD_REQUEST = textResponse(
+  400,
+  "400 Bad Request: the request needs a valid target and one Host header",
+);
+
+function refuse(exchange: Exchange): Response {
+  const retryDelay = durationFromMs(RETRY_DELAY_S * 1_000);
+  const error = new ConnectError("the server is busy; try again", Code.Unavailable, undefined, [
+    { desc: RetryInfoSchema, value: { retryDelay } },
+  ]);
+  return errorAnswer(exchange, error, 503, { "retry-after": String(RETRY_DELAY_S) });
+}

@@ -1,0 +1,98 @@
+import type http2 from "node:http2";
+import { setImmediate } from "node:timers";
+import type { Fields, RequestBody, Response } from "./handler.ts";
+import { Exchange } from "./exchange.ts";
+import { NodeBody } from "./node_body.ts";
+import type { SocketFront } from "./socket_front.ts";
+
+/** RFC 9113, section 7. */
+const NO_ERROR = 0;
+const INTERNAL_ERROR = 2;
+const REFUSED_STREAM = 7;
+
+/** A request on a stream of an HTTP/2 connection. */
+export class Http2Exchange extends Exchange {
+  readonly httpVersion = "2.0";
+  readonly method: string;
+  readonly body: RequestBody;
+  protected readonly writable: http2.ServerHttp2Stream;
+  readonly #hasBody: boolean;
+
+  constructor(
+    front: SocketFront,
+    stream: http2.ServerHttp2Stream,
+    header: http2.IncomingHttpHeaders,
+    hasBody: boolean,
+  ) {
+    super(front, header, header[":authority"] ?? header.host, header[":path"] ?? "");
+    this.method = header[":method"] ?? "";
+    this.writable = stream;
+    this.body = new NodeBody(stream, !hasBody);
+    stream.once("close", () => {
+      if (stream.writableFinished && stream.rstCode === NO_ERROR) this.answered();
+      this.ended();
+    });
+    this.#hasBody = hasBody;
+    if (header.expect === "100-continue") stream.additionalHeaders({ ":status": 100 });
+  }
+
+  /** Tells the client that nothing was done, so that it may try again (RFC 9113, section 8.7). */
+  refuse(): void {
+    this.writable.close(REFUSED_STREAM);
+  }
+
+  cut(): void {
+    this.writable.close(INTERNAL_ERROR);
+  }
+
+  protected get unsentBytes(): number {
+    const { writableLength, writableEnded, writableFinished } = this.writable;
+    return writableLength + (writableEnded && !writableFinished ? 1 : 0);
+  }
+
+  protected sendHeader(status: number, header: Fields, trailer: Response["trailer"]): void {
+    const stream = this.writable;
+    stream.respond({ ":status": status, ...header } as http2.OutgoingHttpHeaders, {
+      waitForTrailers: trailer !== undefined,
+    });
+    if (trailer === undefined) {
+      if (this.#hasBody) stream.once("finish", () => this.#dropRequest());
+      return;
+    }
+    stream.once("wantTrailers", () => {
+      stream.sendTrailers(trailer() as http2.OutgoingHttpHeaders);
+      // A reset overtakes what is still to be sent.
+      if (this.#hasBody) setImmediate(() => this.#dropRequest());
+    });
+  }
+
+  /**
+   * An answer can end before its request: the rest of that is then of no use to anybody, and the
+   * client need not send it (RFC 9113, section 8.1).
+   */
+  #dropRequest(): void {
+    if (!this.writable.readableEnded) this.writable.close(NO_ERROR);
+  }
+
+  protected sendEnd(): void {
+    this.writable.end();
+  }
+
+  protected sendWhole(
+    status: number,
+    header: Fields,
+    body: Uint8Array | undefined,
+    trailer: Response["trailer"],
+  ): void {
+    if (body === undefined && trailer === undefined) {
+      this.writable.respond({ ":status": status, ...header } as http2.OutgoingHttpHeaders, {
+        endStream: true,
+      });
+      if (this.#hasBody) setImmediate(() => this.#dropRequest());
+      return;
+    }
+    this.sendHeader(status, header, trailer);
+    // node:http2 itself ends what answers a HEAD request.
+    if (this.method !== "HEAD") this.writable.end(body);
+  }
+}

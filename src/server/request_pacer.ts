@@ -1,0 +1,165 @@
+import { Buffer } from "node:buffer";
+import type http from "node:http";
+import process from "node:process";
+import { SocketFront } from "./socket_front.ts";
+
+const END_OF_HEADER = Buffer.from("\r\n\r\n");
+const SEAM_BYTES = END_OF_HEADER.length - 1;
+const NOTHING = Buffer.alloc(0);
+const LINE_FEED = 10;
+const CARRIAGE_RETURN = 13;
+const SPACE = 32;
+
+/** Bytes that may wait behind the request that is being answered. */
+const MAX_HELD_BYTES = 65_536;
+
+const BAD_REQUEST = Buffer.from(
+  "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n" +
+    "Connection: close\r\n\r\n400 Bad Request: one space stands between method, target and version\n",
+);
+
+/** How long a client that is turned away may take to read why. */
+const LINGER_MS = 1_000;
+
+/**
+ * Gives the requests of an HTTP/1 connection to node:http one at a time. A client may send the next
+ * ones before it has read the answer (RFC 9112, section 9.3.2); they wait here as bytes, and in the
+ * client's own buffers, not as parsed requests.
+ *
+ * Framing is left to node:http. It is given no more than the end of one header or body at once, and
+ * says itself, by its request, whether that request is complete.
+ */
+export class RequestPacer extends SocketFront {
+  readonly #held: Buffer[] = [];
+  #heldBytes = 0;
+  /** The request that is being received or answered; undefined while the next one is to come. */
+  #request: http.IncomingMessage | undefined;
+  /** Its answer, until that has been sent. */
+  #response: http.ServerResponse | undefined;
+  #bodyBytes = 0;
+  /** The last bytes of what has no delimiter yet; one may be torn between two chunks. */
+  #tail: Buffer = NOTHING;
+  #hasEnded = false;
+  #isLast = false;
+  /** Whether the next byte belongs to a request line, and which one came before it. */
+  #isInRequestLine = true;
+  #previousByte = LINE_FEED;
+  #isPumping = false;
+
+  /** To be called with each request of node:http, at once. */
+  begin(request: http.IncomingMessage, response: http.ServerResponse): void {
+    this.#request = request;
+    this.#response = response;
+    this.#bodyBytes = Number(request.headers["content-length"] ?? 0);
+    if (this.#isLast) response.shouldKeepAlive = false;
+    const answered = () => {
+      if (this.#response !== response) return;
+      this.#response = undefined;
+      this.#pump();
+    };
+    response.once("finish", answered);
+    response.once("close", answered);
+  }
+
+  /** Tells the client that no further request is welcome, if the header is not sent yet. */
+  announceEnd(): void {
+    this.#isLast = true;
+    if (this.#response !== undefined) this.#response.shouldKeepAlive = false;
+  }
+
+  protected override receive(chunk: Buffer): void {
+    this.#held.push(chunk);
+    this.#heldBytes += chunk.length;
+    this.#pump();
+    if (this.#heldBytes > MAX_HELD_BYTES) this.socket.pause();
+  }
+
+  protected override receiveEnd(): void {
+    this.#hasEnded = true;
+    this.#pump();
+  }
+
+  override _read(): void {
+    if (this.#heldBytes <= MAX_HELD_BYTES) super._read();
+  }
+
+  /** What had to wait in this stream, because node:http did not read, has made room for more. */
+  override read(size?: number): unknown {
+    const bytes = super.read(size);
+    if (bytes !== null && this.#held.length > 0) process.nextTick(() => this.#pump());
+    return bytes;
+  }
+
+  #pump(): void {
+    if (this.#isPumping || this.destroyed) return;
+    this.#isPumping = true;
+    while (this.#held.length > 0 && this.readableLength === 0 && !this.destroyed) {
+      if (this.#request?.complete) {
+        if (this.#response !== undefined) break;
+        this.#request = undefined;
+        this.#isInRequestLine = true;
+        this.#previousByte = LINE_FEED;
+      }
+      const part = this.#takePart();
+      if (!this.#isSound(part)) return this.#turnAway();
+      this.deliver(part);
+    }
+    this.#isPumping = false;
+    if (this.#heldBytes <= MAX_HELD_BYTES && this.readableLength === 0) this.socket.resume();
+    if (this.#hasEnded && this.#held.length === 0) super.receiveEnd();
+  }
+
+  /** Takes what can hold at most the end of one header, or of one body. */
+  #takePart(): Buffer {
+    const first = this.#held[0]!;
+    const length = this.#lengthOfPart(first);
+    if (length < first.length) this.#held[0] = first.subarray(length);
+    else this.#held.shift();
+    this.#heldBytes -= length;
+    return length < first.length ? first.subarray(0, length) : first;
+  }
+
+  #lengthOfPart(bytes: Buffer): number {
+    if (this.#request !== undefined && this.#bodyBytes > 0) {
+      const length = Math.min(this.#bodyBytes, bytes.length);
+      this.#bodyBytes -= length;
+      return length;
+    }
+    const seam = Buffer.concat([this.#tail, bytes.subarray(0, SEAM_BYTES)]);
+    const torn = seam.indexOf(END_OF_HEADER);
+    if (torn !== -1 && torn < this.#tail.length) {
+      const length = torn + END_OF_HEADER.length - this.#tail.length;
+      this.#tail = NOTHING;
+      return length;
+    }
+    const end = bytes.indexOf(END_OF_HEADER);
+    this.#tail = end !== -1
+      ? NOTHING
+      : Buffer.concat([this.#tail, bytes.subarray(-SEAM_BYTES)]).subarray(-SEAM_BYTES);
+    return end === -1 ? bytes.length : end + END_OF_HEADER.length;
+  }
+
+  /** Whether request lines have single spaces (RFC 9112, section 3); node:http takes more of them. */
+  #isSound(part: Buffer): boolean {
+    if (this.#request !== undefined) return true;
+    for (let at = 0; at < part.length && this.#isInRequestLine; at++) {
+      const byte = part[at]!;
+      if (byte === SPACE && this.#previousByte === SPACE) return false;
+      const isBlankLine = this.#previousByte === LINE_FEED ||
+        this.#previousByte === CARRIAGE_RETURN;
+      if (byte === LINE_FEED && !isBlankLine) this.#isInRequestLine = false;
+      this.#previousByte = byte;
+    }
+    return true;
+  }
+
+  #turnAway(): void {
+    const { socket } = this;
+    socket.removeAllListeners("data");
+    socket.end(BAD_REQUEST);
+    // Closing with unread bytes would reset the connection, and the answer be lost with it.
+    socket.resume();
+    const timer = setTimeout(() => this.destroy(), LINGER_MS);
+    socket.once("close", () => clearTimeout(timer));
+  }
+}

@@ -1,0 +1,27 @@
+import { parseTimeout as parseConnectTimeout } from "@connectrpc/connect/protocol-connect";
+import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc";
+import type { ConnectError } from "@connectrpc/connect";
+
+/** Longest delay of a timer, in milliseconds: 24.8 days. A longer one would fire at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** How long a client is willing to wait. */
+export interface Timeout {
+  /** In milliseconds; undefined: for ever. */
+  readonly timeoutMs?: number;
+  /** The text was no timeout. */
+  readonly error?: ConnectError;
+}
+
+/**
+ * Reads the timeout of a call; what no timer can wait for is cut down to what one can.
+ *
+ * Sources: `Connect-Timeout-Ms` of the Connect protocol, `grpc-timeout` of gRPC over HTTP/2.
+ */
+export function readTimeout(isConnect: boolean, text: string | undefined): Timeout {
+  if (text === undefined) return {};
+  const parse = isConnect ? parseConnectTimeout : parseGrpcTimeout;
+  const { timeoutMs, error } = parse(text, Number.MAX_SAFE_INTEGER);
+  if (error !== undefined) return { error };
+  return { timeoutMs: Math.min(timeoutMs ?? MAX_TIMER_MS, MAX_TIMER_MS) };
+}
