@@ -1,5 +1,5 @@
 # The service, and nothing of its development. See docs/docker.md.
-ARG DENO_IMAGE=denoland/deno:2.9.3
+ARG DENO_IMAGE=denoland/deno:2.9.6
 
 # What the image holds besides the sources; small files whose content decides what is built again.
 FROM ${DENO_IMAGE} AS prepare

@@ -2,7 +2,7 @@
 # Arguments go through ARGS: make migrate-up ARGS=--dry-run
 
 # Deno on the PATH must be the pinned one; otherwise npm brings it.
-DENO_VERSION := 2.9.3
+DENO_VERSION := $(shell sed -n 's/^deno //p' .tool-versions)
 DENO := $(shell deno --version 2>/dev/null | grep -q "^deno $(DENO_VERSION) " && echo deno || echo npx -y deno@$(DENO_VERSION))
 # Compose as Docker's plugin; or the program before it, which cannot wait until all is healthy.
 COMPOSE := $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)

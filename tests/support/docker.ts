@@ -1,6 +1,8 @@
+import { NEWEST_TRIED } from "../../src/runtime.ts";
+
 /** What docker-compose.yml and the Dockerfile begin with. */
 export const POSTGRES_IMAGE = "postgres:16-alpine";
-export const DENO_IMAGE = "denoland/deno:2.9.3";
+export const DENO_IMAGE = `denoland/deno:${NEWEST_TRIED}`;
 
 /** How long the engine may take to say whether it is there. */
 const ANSWER_MS = 20_000;
