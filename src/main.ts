@@ -15,6 +15,7 @@ import { createLogger, type Logger, RecordLimit, Redactor } from "./log/mod.ts";
 import { stopUseOnSignal } from "./operator_signal.ts";
 import { DATABASE_CLOSE_TIMEOUT_MS, reportStrayErrors, stopSignal } from "./process.ts";
 import { readConfig, readSettingsInUse } from "./read_config.ts";
+import { judgeRuntime } from "./runtime.ts";
 import { addReflection, metricsPage, MetricsServer, Server, statusPage } from "./server/mod.ts";
 import { describeStartFailure } from "./start_failure.ts";
 import { Metrics } from "./telemetry/metrics/mod.ts";
@@ -39,7 +40,11 @@ async function serve(config: Config, telemetry: Telemetry): Promise<void> {
   const startedAt = new Date();
   const shutdown = new AbortController();
 
-  using metrics = new Metrics({ version });
+  const { safety: runtime, advice } = judgeRuntime(Deno.version.deno);
+  if (advice !== undefined) {
+    logger.warn({ event: "runtime.unsafe", deno: Deno.version.deno, runtime }, advice);
+  }
+  using metrics = new Metrics({ version, runtime });
   const observers = tracing === undefined ? metrics : combineObservers(metrics, tracing);
   const expose = (accept: string | null) => metrics.expose(accept);
   // First, so that it is closed last and tells of the shutdown too.

@@ -23,7 +23,7 @@ const HOLDS: readonly Hold[] = [
 for (const hold of HOLDS) {
   Deno.test(`DB_LEAK_WARNING_AFTER names who holds a connection: ${hold.name}`, async () => {
     await using server = await createDatabase();
-    using metrics = new Metrics({ version: "0.0.0-test" });
+    using metrics = new Metrics({ version: "0.0.0-test", runtime: "safe" });
     const observer = metrics.databaseObserver; // as in the service, its frames are in the stack too
     await using manager = startManager(server, { leakWarningAfterMs: 20 }, { observer });
     await untilState(manager.database, "connected");

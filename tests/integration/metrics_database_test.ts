@@ -12,7 +12,7 @@ async function startMeasured(
   server: TestPostgres,
   overrides: Partial<DatabaseConfig> = {},
 ): Promise<TestManager & { read(): Promise<Scrape> }> {
-  using metrics = new Metrics({ version: "0.0.0-test" });
+  using metrics = new Metrics({ version: "0.0.0-test", runtime: "safe" });
   const manager = startManager(server, overrides, { observer: metrics.databaseObserver });
   const { database } = manager;
   metrics.watchDatabase(database);

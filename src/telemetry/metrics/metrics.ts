@@ -19,7 +19,7 @@ import { snapshotCounter, snapshotGauge } from "./snapshot.ts";
  * read when somebody asks.
  *
  * ```ts ignore
- * using metrics = new Metrics({ version });
+ * using metrics = new Metrics({ version, runtime: "safe" });
  * const database = new DatabaseManager(config, { observer: metrics.databaseObserver });
  * metrics.watchDatabase(database);
  * const { contentType, text } = await metrics.expose(acceptHeader);

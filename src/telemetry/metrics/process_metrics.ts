@@ -1,12 +1,15 @@
 import process from "node:process";
 import { getHeapStatistics } from "node:v8";
 import type { Registry } from "prom-client";
+import type { RuntimeSafety } from "../../runtime.ts";
 import { DurationHistogram } from "./duration_histogram.ts";
 import { snapshotCounter, snapshotGauge } from "./snapshot.ts";
 
 /** What is said about this build. */
 export interface BuildInfo {
   readonly version: string;
+  /** Whether the Deno that runs it is known to be safe. */
+  readonly runtime: RuntimeSafety;
 }
 
 /** How often the delay of the event loop is sampled, in milliseconds. */
@@ -21,7 +24,7 @@ const DELAY_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5];
  * shows 0 for memory and open files. On Deno `monitorEventLoopDelay` does not see a loop that is
  * blocked, so a timer measures how late it is.
  */
-export function addProcessMetrics(registry: Registry, { version }: BuildInfo): Disposable {
+export function addProcessMetrics(registry: Registry, { version, runtime }: BuildInfo): Disposable {
   addProcessorMetrics(registry);
   addMemoryMetrics(registry);
   snapshotGauge(registry, {
@@ -31,8 +34,8 @@ export function addProcessMetrics(registry: Registry, { version }: BuildInfo): D
   snapshotGauge(registry, {
     name: "treasury_build_info",
     help: "Always 1; the labels say what runs.",
-    labels: ["version", "deno", "v8"],
-  }, (report) => report(1, { version, deno: Deno.version.deno, v8: Deno.version.v8 }));
+    labels: ["version", "deno", "v8", "runtime"],
+  }, (report) => report(1, { version, deno: Deno.version.deno, v8: Deno.version.v8, runtime }));
   return sampleEventLoop(registry);
 }
 
