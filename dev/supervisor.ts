@@ -37,7 +37,7 @@ type Event =
  * Runs the service, with a database of its own when none is configured, and starts it again after
  * each change of a file.
  *
- * `deno run --watch` is not enough: measured on Deno 2.9.3, it lets the service's SIGTERM listener
+ * `deno run --watch` is not enough: measured on Deno 2.9.6, it lets the service's SIGTERM listener
  * run, but ends everything 500 ms later, so a reload cuts off requests in flight and leaves
  * connections to the database behind.
  */

@@ -1,8 +1,10 @@
 /**
  * A signal that aborts with the first of several. Disposing it takes its listeners away.
  *
- * `AbortSignal.any` is not used because each call leaves some hundred bytes on a signal that lives
- * as long as the process (Deno 2.9.3), and there is a call for each check and each stream.
+ * `AbortSignal.any` is not used because its listeners are the only end that it has: whoever leaves
+ * one on its result keeps that result for as long as the longest-lived of the signals. With a signal
+ * that lives as long as the process that is 1.2 KB (measured on Deno 2.9.6), and there is one for
+ * each check and each stream, handed to libraries.
  */
 export class AnySignal implements Disposable {
   readonly signal: AbortSignal;

@@ -12,7 +12,7 @@ type SessionManager = NonNullable<GrpcTransportOptions["sessionManager"]>;
  *
  * Connect's own session manager is not used because on Deno a peer that accepts and hangs up makes
  * its socket raise an error that nobody listens for, which ends the process (connect-node 2.2.0,
- * Deno 2.9.3). Here the socket and the session have a listener for as long as they live.
+ * Deno 2.9.6). Here the socket and the session have a listener for as long as they live.
  */
 export class GrpcPeer implements SessionManager {
   readonly authority: string;

@@ -40,8 +40,8 @@ export async function resolveHost(
  * Opens a TCP connection to one address, with Nagle's algorithm off. It has no time limit of its
  * own: abort the signal.
  *
- * Not over a Unix socket: Deno 2.9.3 closes the descriptor of one twice, and the second time it
- * can be another connection's.
+ * Not over a Unix socket: that was left out because Deno 2.9.3 closed the descriptor of one twice,
+ * the second time perhaps another connection's. Deno 2.9.6 closes it once.
  *
  * @throws {DatabaseError} Classified by the error of the operating system, or the signal's reason.
  */
