@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { setTimeout as delay } from "node:timers/promises";
+import { Health, ServiceStatus } from "../../gen/treasury/v1/health_pb.ts";
 import { eventually } from "../support/condition.ts";
 import { Flag, FrameType, PREFACE, settings } from "../support/http2_client_frames.ts";
 import { type Frame, framesFrom } from "../support/http2_server_frames.ts";
-import { get, GET_HEALTH, RawSocket } from "../support/raw_socket.ts";
+import { get, GET_HEALTH, post, RawSocket } from "../support/raw_socket.ts";
 import { startServer } from "../support/server.ts";
 
 const LIVEZ = get("/livez");
@@ -39,6 +41,36 @@ Deno.test("keep-alive: a request may arrive one byte at a time", async () => {
     assert.match((await socket.readResponse()).body, /"status":"HEALTHY"/);
   }
 });
+
+/** Longer than the server lingers for the rest of a request that it has answered. */
+const LONG_MS = 1_500;
+
+const EARLY_ANSWERS = [
+  { what: "nothing at its path", path: "/missing", size: 1_000 },
+  { what: "a message above the limit", path: "/treasury.v1.Health/GetHealth", size: 200_000 },
+];
+
+for (const { what, path, size } of EARLY_ANSWERS) {
+  Deno.test(`keep-alive: a request is refused for ${what}, its rest comes, and the connection serves the next`, async () => {
+    await using server = await startServer({}, (router) => {
+      router.service(Health, {
+        getHealth: async () => {
+          await delay(LONG_MS);
+          return { status: ServiceStatus.HEALTHY };
+        },
+      });
+    });
+    await using socket = await RawSocket.connect(server.port);
+    const request = post(path, " ".repeat(size), { "Content-Type": "application/proto" });
+    const rest = 10;
+    socket.write(request.slice(0, -rest));
+    assert.ok((await socket.readResponse()).status >= 400);
+    socket.write(request.slice(-rest));
+    socket.write(GET_HEALTH);
+    assert.equal((await socket.readResponse()).status, 200);
+    assert.equal(socket.ended, false);
+  });
+}
 
 Deno.test("keep-alive: a method that begins like the HTTP/2 preface is HTTP/1.1", async () => {
   await using server = await startServer();
