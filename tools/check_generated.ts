@@ -4,6 +4,7 @@
  */
 const GENERATED = [
   "gen",
+  "tests/conformance/gen",
   "docs/configuration.md",
   "docs/errors.md",
   ".env.example",
