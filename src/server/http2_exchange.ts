@@ -1,5 +1,4 @@
 import type http2 from "node:http2";
-import { setImmediate } from "node:timers";
 import type { Fields, RequestBody, Response } from "./handler.ts";
 import { Exchange } from "./exchange.ts";
 import { NodeBody } from "./node_body.ts";
@@ -9,6 +8,9 @@ import type { SocketFront } from "./socket_front.ts";
 const NO_ERROR = 0;
 const INTERNAL_ERROR = 2;
 const REFUSED_STREAM = 7;
+
+/** How soon to look again whether an answer has gone out, before its request is dropped. */
+const DROP_RETRY_MS = 5;
 
 /** A request on a stream of an HTTP/2 connection. */
 export class Http2Exchange extends Exchange {
@@ -61,8 +63,7 @@ export class Http2Exchange extends Exchange {
     }
     stream.once("wantTrailers", () => {
       stream.sendTrailers(trailer() as http2.OutgoingHttpHeaders);
-      // A reset overtakes what is still to be sent.
-      if (this.#hasBody) setImmediate(() => this.#dropRequest());
+      if (this.#hasBody) this.#dropRequest();
     });
   }
 
@@ -71,7 +72,11 @@ export class Http2Exchange extends Exchange {
    * client need not send it (RFC 9113, section 8.1).
    */
   #dropRequest(): void {
-    if (!this.writable.readableEnded) this.writable.close(NO_ERROR);
+    const stream = this.writable;
+    if (stream.destroyed || stream.readableEnded) return;
+    // A reset would overtake what is still to be sent.
+    if (stream.state.localClose === 1) stream.close(NO_ERROR);
+    else setTimeout(() => this.#dropRequest(), DROP_RETRY_MS);
   }
 
   protected sendEnd(): void {
@@ -88,7 +93,7 @@ export class Http2Exchange extends Exchange {
       this.writable.respond({ ":status": status, ...header } as http2.OutgoingHttpHeaders, {
         endStream: true,
       });
-      if (this.#hasBody) setImmediate(() => this.#dropRequest());
+      if (this.#hasBody) this.#dropRequest();
       return;
     }
     this.sendHeader(status, header, trailer);

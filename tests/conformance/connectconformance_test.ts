@@ -17,7 +17,6 @@ testUnless(
       "--max-servers=2",
       `--conf=${fileHere("connectconformance.yaml")}`,
       `--known-failing=@${fileHere("connectconformance_known_failing.txt")}`,
-      `--skip=@${fileHere("connectconformance_skipped.txt")}`,
       "--",
       Deno.execPath(),
       "run",
