@@ -55,7 +55,7 @@ export function settingOf(name: SettingName): Setting {
   return settings[name];
 }
 
-/** Every environment variable that is read: the settings and PostgreSQL's own variables. */
+/** Every environment variable that is read: the settings, and others' variables for them. */
 export const environmentNames: readonly string[] = settingNames.flatMap((name) => {
   const { fallback } = settingOf(name);
   return fallback === undefined ? [name] : [name, fallback];

@@ -19,7 +19,7 @@ export type Source = (name: SettingName) => SourcedText | undefined;
 
 /**
  * The levels of precedence, highest first: in each place the setting itself, then its part of
- * `DATABASE_URL`; after all places, in each place PostgreSQL's own variable.
+ * `DATABASE_URL`; after all places, in each place another's variable for it.
  */
 export function openSources(places: readonly Place[], report: Report): readonly Source[] {
   return [

@@ -10,9 +10,11 @@ export const serverSettings = {
     default: "0.0.0.0",
   },
   SERVER_PORT: {
-    meaning: "Port to listen on; 0 takes any free one.",
+    meaning:
+      "Port to listen on; 0 takes any free one. Unset, it is taken from PORT, which Cloud Run, Heroku and others set.",
     type: wholeNumber(0, 65_535),
     default: "8080",
+    fallback: "PORT",
   },
   TLS_CERT_FILE: {
     meaning: "Certificate chain of this server, which turns TLS on. Needs TLS_KEY_FILE.",

@@ -14,7 +14,7 @@ export interface Setting {
   readonly confidential?: true;
   /** The same thing as part or parameter of `DATABASE_URL`. */
   readonly parameter?: ConnectionParameter;
-  /** PostgreSQL's own environment variable for it. */
+  /** Another's environment variable for it, such as one of PostgreSQL's; for when nothing else sets it. */
   readonly fallback?: string;
   /** Set in `.env.example`, as in the specification's list; all others are comments there. */
   readonly starter?: true;
