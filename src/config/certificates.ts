@@ -10,6 +10,9 @@ export interface KeyPair {
   readonly key: Secret;
 }
 
+/** What rustls, which does TLS for Deno, takes; others would fail with each handshake. */
+const USABLE_KEYS = "RSA from 2048 bits on, ECDSA on P-256, P-384 or P-521, Ed25519";
+
 /** The path in a setting; `undefined` when it is unset. */
 interface FileSetting {
   readonly setting: SettingName;
@@ -43,6 +46,8 @@ export class CertificateReader {
     if (cert === undefined || key === undefined || !certificate || !privateKey) return undefined;
     if (!certificate.checkPrivateKey(privateKey)) {
       this.#report(keyFile.setting, `the key does not belong to ${certFile.setting}`);
+    } else if (!isUsable(cert, key)) {
+      this.#report(keyFile.setting, "TLS cannot use this kind of key", USABLE_KEYS);
     }
     return { cert, key: new Secret(key) };
   }
@@ -81,5 +86,15 @@ export class CertificateReader {
       this.#report(setting, "the file holds no PEM private key without a passphrase");
       return undefined;
     }
+  }
+}
+
+/** Only TLS itself says so, and this is the one place where it does at once: nothing is opened. */
+function isUsable(cert: string, key: string): boolean {
+  try {
+    Deno.createHttpClient({ cert, key }).close();
+    return true;
+  } catch {
+    return false;
   }
 }
