@@ -1,6 +1,14 @@
 import type { Readiness } from "../health/mod.ts";
 import { get, type Handler, textResponse } from "./handler.ts";
 
+/** Paths that machines poll. */
+export const PROBE_PATHS: ReadonlySet<string> = new Set([
+  "/livez",
+  "/readyz",
+  "/metrics",
+  "/grpc.health.v1.Health/Check",
+]);
+
 /**
  * `/livez`: 200 as long as the process answers. It asks no other system, because restarting this
  * service cures nobody else (Kubernetes, "Liveness, Readiness and Startup Probes").
