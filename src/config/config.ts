@@ -102,12 +102,42 @@ export interface RoleNames {
   readonly readOnly: string;
 }
 
+/** What the listening port shows and trusts, as PEM text. */
+export interface TlsMaterial {
+  /** This server's certificate first, then those that lead to its authority. */
+  readonly cert: string;
+  readonly key: Secret;
+  /** Authorities of clients; undefined: clients are asked for nothing. */
+  readonly clientCa?: string | undefined;
+}
+
+/** Where a {@linkcode TlsMaterial} is read from. */
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+  readonly clientCa: string | undefined;
+}
+
+/**
+ * Who must have a certificate of a client: everybody, or everybody but probes. One that is shown and
+ * is not valid is refused in both cases.
+ */
+export type ClientAuth = "require" | "require-except-probes";
+
+/** TLS of the listening port, as it was at start. */
+export interface ServerTlsConfig extends TlsMaterial {
+  /** Means something only with `clientCa`. Default: `require`. */
+  readonly clientAuth?: ClientAuth | undefined;
+  /** To be read again while the service runs; undefined: nothing ever changes. */
+  readonly files?: TlsFiles | undefined;
+}
+
 /** The one listening port and its limits. Durations are in milliseconds. */
 export interface ServerConfig {
   readonly host: string;
   readonly port: number;
-  /** PEM text; both or neither. */
-  readonly tls: { readonly cert: string; readonly key: Secret } | undefined;
+  /** undefined: the port speaks cleartext. */
+  readonly tls: ServerTlsConfig | undefined;
   readonly corsAllowedOrigins: readonly string[];
   readonly maxRequestBytes: number;
   readonly maxHeaderBytes: number;

@@ -5,6 +5,7 @@ import { readPassword } from "./password.ts";
 import { readPooler } from "./pooler.ts";
 import { type PlaceOptions, readPlaces } from "./places.ts";
 import { type ReadSettings, readSettings } from "./read_settings.ts";
+import { readServerTls } from "./server_tls.ts";
 import { settings } from "./settings.ts";
 import { openSources } from "./sources.ts";
 import { readMigrator, roleNames } from "./roles.ts";
@@ -81,10 +82,7 @@ export function loadFrom(options: PlaceOptions, open: typeof openSources): Confi
     server: {
       host: values.SERVER_HOST,
       port: values.SERVER_PORT,
-      tls: certificates.readKeyPair(
-        { setting: "TLS_CERT_FILE", path: values.TLS_CERT_FILE },
-        { setting: "TLS_KEY_FILE", path: values.TLS_KEY_FILE },
-      ),
+      tls: readServerTls(read, certificates, report),
       corsAllowedOrigins: values.CORS_ALLOWED_ORIGINS ?? [],
       maxRequestBytes: values.SERVER_MAX_REQUEST_BYTES,
       maxHeaderBytes: values.SERVER_MAX_HEADER_BYTES,

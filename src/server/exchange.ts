@@ -67,6 +67,10 @@ export abstract class Exchange implements Request {
     return remoteAddress === undefined ? "" : `${remoteAddress}:${remotePort}`;
   }
 
+  get hasClientCertificate(): boolean {
+    return this.front.authorized;
+  }
+
   field(name: string): string | undefined {
     const value = this.#fields[name];
     return Array.isArray(value) ? value.join(", ") : value;

@@ -32,6 +32,8 @@ export interface Request {
   readonly url: string;
   /** Address of the client as `host:port`; empty when it has already left. */
   readonly peer: string;
+  /** Whether the client was let in by a certificate of its own. */
+  readonly hasClientCertificate: boolean;
   readonly header: Headers;
   readonly body: RequestBody;
   /** Aborts when the client leaves before the end of the answer, and by {@linkcode abort}. */

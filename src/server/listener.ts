@@ -3,6 +3,9 @@ import http2 from "node:http2";
 import https from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { constants } from "node:http2";
+import type { SecureContextOptions, TLSSocket } from "node:tls";
+import type { TlsMaterial } from "../config/mod.ts";
+import type { ClientGate } from "./client_gate.ts";
 import type { Exchange } from "./exchange.ts";
 import { FrameGuard } from "./frame_guard.ts";
 import { Http1Exchange } from "./http1_exchange.ts";
@@ -16,8 +19,10 @@ export interface ListenerOptions {
   readonly host: string;
   /** 0 means any free port. */
   readonly port: number;
-  /** PEM texts; without it the port speaks cleartext. */
-  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  /** Without it the port speaks cleartext. */
+  readonly tls: TlsMaterial | undefined;
+  /** Asks clients for certificates, where there is TLS. */
+  readonly clientGate?: ClientGate | undefined;
   readonly maxHeaderBytes: number;
   readonly maxConcurrentStreams: number;
   readonly maxConnections: number;
@@ -95,6 +100,12 @@ export class Listener implements AsyncDisposable {
     return this.#sockets.size;
   }
 
+  /** Shows and trusts something else from now on; connections that are open stay as they are. */
+  renewTls(material: TlsMaterial): void {
+    (this.#http1 as https.Server).setSecureContext(secureContext(material));
+    if (material.clientCa !== undefined) this.#options.clientGate?.trust(material.clientCa);
+  }
+
   /**
    * Stops accepting, lets requests in flight finish, and closes every connection. When `signal`
    * aborts, what is still open is cut.
@@ -138,10 +149,10 @@ export class Listener implements AsyncDisposable {
     const server = options.tls
       ? https.createServer({
         ...serverOptions,
-        ...options.tls,
+        ...secureContext(options.tls),
+        ...options.clientGate?.handshake,
         ALPNProtocols: ["h2", "http/1.1"],
         handshakeTimeout: options.headerTimeoutMs,
-        minVersion: "TLSv1.2",
       })
       : http.createServer(serverOptions);
     server.on("request", (request, response) => {
@@ -168,7 +179,7 @@ export class Listener implements AsyncDisposable {
   }
 
   #routeConnections(): void {
-    const { tls, headerTimeoutMs } = this.#options;
+    const { tls, clientGate, headerTimeoutMs } = this.#options;
     const event = tls ? "secureConnection" : "connection";
     const [acceptHttp1] = this.#http1.listeners(event);
     this.#http1.removeAllListeners(event);
@@ -181,6 +192,7 @@ export class Listener implements AsyncDisposable {
         serveHttp1: (socket: Socket) => this.#serveHttp1(socket, acceptHttp1 as AcceptHttp1),
         serveHttp2: (socket: Socket) => this.#serveHttp2(socket),
       };
+      if (clientGate?.admits(socket as TLSSocket) === false) return void socket.destroy();
       if (!tls) return peekProtocol(socket, headerTimeoutMs, serve);
       if (socket.alpnProtocol === "h2") serve.serveHttp2(socket);
       else serve.serveHttp1(socket);
@@ -245,6 +257,14 @@ export class Listener implements AsyncDisposable {
 }
 
 type AcceptHttp1 = (this: http.Server, socket: RequestPacer) => void;
+function secureContext({ cert, key, clientCa }: TlsMaterial): SecureContextOptions {
+  return {
+    cert,
+    key: key.reveal(),
+    ...(clientCa === undefined ? {} : { ca: clientCa }),
+    minVersion: "TLSv1.2",
+  };
+}
 
 function peerOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress}:${remotePort}`;

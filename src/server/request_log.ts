@@ -3,6 +3,7 @@ import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { type Logger, RecordLimit } from "../log/mod.ts";
 import type { Handler, Request } from "./handler.ts";
 import { outcomeOf, protocolOf } from "./outcome.ts";
+import { PROBE_PATHS } from "./probes.ts";
 
 /** Codes that point at this service or its dependencies rather than at the caller. */
 const SERVER_FAULTS: ReadonlySet<Code> = new Set([
@@ -13,19 +14,12 @@ const SERVER_FAULTS: ReadonlySet<Code> = new Set([
   Code.DeadlineExceeded,
 ]);
 
-/** Paths that machines poll; changes of health have log events of their own. */
-const PROBES: ReadonlySet<string> = new Set([
-  "/livez",
-  "/readyz",
-  "/metrics",
-  "/grpc.health.v1.Health/Check",
-]);
-
 /** RPCs that pages, commands and balancers ask again and again; one answer is like the other. */
 const POLLED = /^\/(?:treasury\.v1|grpc\.health\.v1)\.Health\//;
 /** How often one of those that went well is worth a line. */
 const POLL_RECORD_INTERVAL_MS = 60_000;
 
+/** Changes of health have log events of their own. */
 const AS_PROBE = { level: "debug", repeats: {} } as const;
 const AS_USUAL = { level: "info", repeats: {} } as const;
 
@@ -64,7 +58,7 @@ function logRequest(
   const failed = code === undefined ? status >= 500 : code !== "ok" && SERVER_FAULTS.has(code);
   const name = code === undefined || code === "ok" ? code : codeToString(code);
   const kind = name === undefined ? `http ${status}` : `${path} ${name}`;
-  const { level, repeats } = PROBES.has(path)
+  const { level, repeats } = PROBE_PATHS.has(path)
     ? AS_PROBE
     : failed
     ? failures.weigh(kind, "warn")

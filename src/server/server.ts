@@ -1,26 +1,22 @@
 import type { ConnectRouter } from "@connectrpc/connect";
+import type { X509Certificate } from "node:crypto";
 import type { ServerConfig } from "../config/mod.ts";
 import type { Readiness } from "../health/mod.ts";
 import { type Logger, RecordLimit } from "../log/mod.ts";
-import { cors } from "./cors.ts";
 import { CallLimit } from "./call_limit.ts";
+import { certificateRequired, withClientCertificate } from "./client_certificates.ts";
+import { ClientGate } from "./client_gate.ts";
+import { cors } from "./cors.ts";
 import type { Exchange } from "./exchange.ts";
 import { frontDoor } from "./front_door.ts";
-import type { Handler, Request } from "./handler.ts";
+import type { Handler } from "./handler.ts";
 import { httpUrl } from "./http_url.ts";
 import { Listener } from "./listener.ts";
 import { notFound } from "./not_found.ts";
-import { livez, readyz } from "./probes.ts";
+import { livez, PROBE_PATHS, readyz } from "./probes.ts";
 import { requestLog } from "./request_log.ts";
 import { observed, rpcHandlers, type RpcObserver } from "./rpc/mod.ts";
-
-/** Those who ask how this server is; there is always room for them. */
-const PROBES: ReadonlySet<string> = new Set([
-  "/livez",
-  "/readyz",
-  "/metrics",
-  "/grpc.health.v1.Health/Check",
-]);
+import { TlsReloader, type TlsReloaderOptions } from "./tls_reloader.ts";
 
 /** What a {@linkcode Server} serves. */
 export interface ServerOptions {
@@ -33,6 +29,8 @@ export interface ServerOptions {
   readonly observer?: RpcObserver | undefined;
   /** Asked by every `/readyz`. */
   readonly readiness: () => Readiness;
+  /** How often the files of TLS are looked at; see {@linkcode TlsReloaderOptions}. */
+  readonly tlsReloadIntervalMs?: TlsReloaderOptions["intervalMs"];
 }
 
 /** Serves gRPC, gRPC-Web, Connect and plain HTTP on one port. */
@@ -40,19 +38,27 @@ export class Server implements AsyncDisposable {
   readonly #listener: Listener;
   readonly #calls: CallLimit;
   readonly #config: ServerConfig;
+  readonly #tls: TlsReloader | undefined;
 
   constructor(options: ServerOptions) {
     const { config } = options;
     this.#config = config;
     this.#calls = new CallLimit({
       max: config.maxConcurrentCalls,
-      isProbe: ({ path }) => PROBES.has(path),
+      isProbe: ({ path }) => PROBE_PATHS.has(path),
       stallTimeoutMs: config.idleTimeoutMs,
     });
     this.#listener = new Listener({
       ...config,
-      tls: config.tls && { cert: config.tls.cert, key: config.tls.key.reveal() },
+      clientGate: clientGate(config, options.logger),
       onRequest: this.#frontDoor(options),
+    });
+    this.#tls = config.tls && new TlsReloader({
+      material: config.tls,
+      files: config.tls.files,
+      apply: (material) => this.#listener.renewTls(material),
+      logger: options.logger,
+      intervalMs: options.tlsReloadIntervalMs,
     });
   }
 
@@ -89,7 +95,14 @@ export class Server implements AsyncDisposable {
       }),
     ]);
     const unknown = observed(notFound, observer, { method: "unknown", isStream: false });
-    const dispatch = (request: Request) => (handlers.get(request.path) ?? unknown)(request);
+    let dispatch: Handler = (request) => (handlers.get(request.path) ?? unknown)(request);
+    if (config.tls?.clientCa !== undefined) {
+      const refuse = observed(certificateRequired, observer, {
+        method: "unknown",
+        isStream: false,
+      });
+      dispatch = withClientCertificate(dispatch, config.tls.clientAuth ?? "require", refuse);
+    }
     return requestLog(cors(dispatch, config.corsAllowedOrigins), logger);
   }
 
@@ -101,6 +114,7 @@ export class Server implements AsyncDisposable {
    */
   async listen(): Promise<URL> {
     const { host, port } = await this.#listener.listen();
+    this.#tls?.start();
     const reachable = host === "0.0.0.0" || host === "::" ? "localhost" : host;
     return httpUrl({ host: reachable, port, isTls: this.#config.tls !== undefined });
   }
@@ -115,6 +129,11 @@ export class Server implements AsyncDisposable {
     return this.#calls;
   }
 
+  /** What new connections are shown; undefined in cleartext. */
+  get certificate(): X509Certificate | undefined {
+    return this.#tls?.certificate;
+  }
+
   /**
    * Stops accepting, lets the requests in flight finish, and cuts what is still running after the
    * configured shutdown timeout or when `signal` aborts. Streams that wait for news must be ended
@@ -122,12 +141,23 @@ export class Server implements AsyncDisposable {
    */
   async close(signal?: AbortSignal): Promise<void> {
     const timeout = AbortSignal.timeout(this.#config.shutdownTimeoutMs);
-    await this.#listener.close(signal ? AbortSignal.any([signal, timeout]) : timeout);
+    const closed = this.#listener.close(signal ? AbortSignal.any([signal, timeout]) : timeout);
+    await Promise.all([closed, this.#tls?.[Symbol.asyncDispose]()]);
     this.#calls[Symbol.dispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#tls?.[Symbol.asyncDispose]();
     await this.#listener[Symbol.asyncDispose]();
     this.#calls[Symbol.dispose]();
   }
+}
+
+function clientGate(
+  { tls, headerTimeoutMs: handshakeTimeoutMs }: ServerConfig,
+  logger: Logger,
+): ClientGate | undefined {
+  if (tls?.clientCa === undefined) return undefined;
+  const { clientCa, clientAuth = "require" } = tls;
+  return new ClientGate({ clientCa, clientAuth, handshakeTimeoutMs, logger });
 }

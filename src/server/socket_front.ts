@@ -95,6 +95,11 @@ export abstract class SocketFront extends Duplex {
     return this.socket.encrypted === true;
   }
 
+  /** Whether TLS has found the certificate of the client to be valid. */
+  get authorized(): boolean {
+    return this.socket.authorized === true;
+  }
+
   get alpnProtocol(): string | false | null {
     return this.socket.alpnProtocol;
   }

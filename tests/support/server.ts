@@ -54,6 +54,7 @@ export async function startServer(
       pages: statusPage(),
       logger,
       routes,
+      tlsReloadIntervalMs: 20,
       readiness: () => ({ ready: true, reason: "" }),
     }),
   );

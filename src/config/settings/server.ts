@@ -1,5 +1,5 @@
 import { host, origins } from "../values/network.ts";
-import { filePath, seconds, wholeNumber } from "../values/value_type.ts";
+import { filePath, oneOf, seconds, wholeNumber } from "../values/value_type.ts";
 import type { Setting } from "./setting.ts";
 
 /** The listening port and its limits. */
@@ -17,7 +17,8 @@ export const serverSettings = {
     fallback: "PORT",
   },
   TLS_CERT_FILE: {
-    meaning: "Certificate chain of this server, which turns TLS on. Needs TLS_KEY_FILE.",
+    meaning:
+      "Certificate chain of this server, which turns TLS on. Needs TLS_KEY_FILE. The files of TLS_* are read again when they change.",
     type: filePath("PEM certificates, this server's first"),
     example: "/etc/treasury/server.pem",
   },
@@ -25,6 +26,18 @@ export const serverSettings = {
     meaning: "Private key of the certificate.",
     type: filePath("an unencrypted PEM key"),
     example: "/etc/treasury/server-key.pem",
+  },
+  TLS_CLIENT_CA_FILE: {
+    meaning:
+      "Authorities that sign the certificates of clients. Set, clients must have one (mutual TLS). Needs TLS_CERT_FILE.",
+    type: filePath("PEM certificates"),
+    example: "/etc/treasury/client-ca.pem",
+  },
+  TLS_CLIENT_AUTH: {
+    meaning:
+      "Who must have a certificate of TLS_CLIENT_CA_FILE: everybody, or everybody but probes (`/livez`, `/readyz`, `/metrics` and `grpc.health.v1.Health/Check`). One that is not valid is refused anyhow.",
+    type: oneOf("require", "require-except-probes"),
+    default: "require",
   },
   CORS_ALLOWED_ORIGINS: {
     meaning: "Web pages whose scripts may call this service; unset, none may.",

@@ -25,6 +25,7 @@ export function request(contentType = "application/grpc"): FakeRequest {
     path: "/a.B/C",
     url: "http://localhost/a.B/C",
     peer: "127.0.0.1:1",
+    hasClientCertificate: false,
     header,
     body: { bytes: () => Promise.resolve(new Uint8Array()), async *[Symbol.asyncIterator]() {} },
     signal: controller.signal,
