@@ -37,6 +37,11 @@ export interface PoolObserver {
   readonly opened: (tookMs: number) => void;
   /** A connection could not be opened. */
   readonly openFailed: (tookMs: number, error: unknown) => void;
+  /**
+   * A server has shown the certificate of its TLS, and is trusted as far as `sslmode` asks for. The
+   * session may still be refused.
+   */
+  readonly certificateSeen?: ((expiresAt: Date) => void) | undefined;
   /** A statement is sent. */
   readonly sending?: StatementObserver | undefined;
 }

@@ -1,11 +1,18 @@
 import assert from "node:assert/strict";
 import { type DatabaseConfig, type DatabaseTlsConfig, Secret } from "../../src/config/mod.ts";
-import { connect, type Connection, DatabaseError } from "../../src/database/mod.ts";
+import {
+  connect,
+  type Connection,
+  DatabaseError,
+  DatabaseManager,
+} from "../../src/database/mod.ts";
+import { Metrics } from "../../src/telemetry/metrics/mod.ts";
 import { eventually } from "../support/condition.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { fakeServer } from "../support/database_support.ts";
 import { certificate, DebianServer, whyNoDebianServer } from "../support/database_debian_server.ts";
 import { testUnless } from "../support/requirement.ts";
+import { Scrape } from "../support/scrape.ts";
 
 const PASSWORD = "tls-test-password";
 /** Roles by what pg_hba.conf allows them, and the one that logs in with its certificate. */
@@ -170,6 +177,40 @@ testUnless(
         assert.equal(closing.accepted, 1);
         assert.equal(await outcome({ ...lost, hosts: [...lost.hosts, ...config.hosts] }), "tls");
       }
+    });
+    await t.step(
+      "it is seen when the server's certificate expires, however it is trusted",
+      async () => {
+        const expiries: Date[] = [];
+        const onCertificate = (expiresAt: Date) => void expiries.push(expiresAt);
+        for (const mode of ["disable", "require", "verify-full"] as const) {
+          const attempt = configOf(server, { mode, user: "any_user", root: "ca.pem" });
+          await using _connection = await connect(attempt, { onCertificate });
+        }
+        const refused = configOf(server, { mode: "require", user: "plain_user" });
+        await assert.rejects(connect(refused, { onCertificate }));
+        assert.deepEqual(expiries, Array(3).fill(new Date("2124-01-01")));
+      },
+    );
+    await t.step("the metrics have it for each pool, and not before it was seen", async () => {
+      using metrics = new Metrics({ version: "0.0.0-test" });
+      const log = () => {};
+      await using database = new DatabaseManager({ ...config, readHosts: config.hosts }, {
+        logger: { info: log, warn: log, error: log },
+        observer: metrics.databaseObserver,
+      });
+      const name = "treasury_tls_certificate_expiry_seconds";
+      const series = async () =>
+        new Scrape((await metrics.expose(null)).text).families.get(name)?.samples
+          .map(({ labels, value }) => [labels.certificate, value]);
+      assert.deepEqual(await series(), []);
+      database.start();
+      const expiry = Date.UTC(2124, 0, 1) / 1000;
+      await eventually(async () => (await series())?.length === 2);
+      assert.deepEqual((await series())?.sort(), [
+        ["database", expiry],
+        ["database_read", expiry],
+      ]);
     });
     await t.step("it is seen whether a transaction is open", async () => {
       await using connection = await connect(config);

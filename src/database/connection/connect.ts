@@ -17,6 +17,7 @@ export interface ConnectOptions {
   /** Resolves host names; default: the operating system. */
   readonly lookup?: Lookup | undefined;
   readonly observeStatement?: SessionOptions["observeStatement"];
+  readonly onCertificate?: SessionOptions["onCertificate"];
   /** Told of a password that was read from its file, before it is used; for a log that must not show it. */
   readonly onPassword?: ((password: Secret) => void) | undefined;
 }
@@ -188,7 +189,7 @@ async function sessionOptions(
   config: DatabaseConfig,
   options: ConnectOptions,
 ): Promise<SessionOptions> {
-  const { onNotice = () => {}, observeStatement } = options;
+  const { onNotice = () => {}, observeStatement, onCertificate } = options;
   return {
     user: config.user,
     database: config.database,
@@ -197,6 +198,7 @@ async function sessionOptions(
     prepare: canPrepare(config),
     config,
     observeStatement,
+    onCertificate,
     onNotice,
   };
 }

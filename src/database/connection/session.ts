@@ -5,7 +5,7 @@ import { Connection, type ConnectionOptions, type ServerRole } from "./connectio
 import { abortReason, classify, DatabaseError, type DatabaseErrorCode } from "../errors.ts";
 import { undeclaredPooler } from "./pooler.ts";
 import { connectSocket } from "./socket.ts";
-import { upgradeToTls } from "./tls.ts";
+import { certificateExpiry, upgradeToTls } from "./tls.ts";
 
 /** One server to try: what was configured, and an address that the name resolved to. */
 export interface Candidate extends HostAddress {
@@ -13,7 +13,10 @@ export interface Candidate extends HostAddress {
 }
 
 /** What is the same for every server of the list. */
-export type SessionOptions = Omit<ConnectionOptions, "host" | "port" | "dial">;
+export interface SessionOptions extends Omit<ConnectionOptions, "host" | "port" | "dial"> {
+  /** Told when the certificate expires that a server has shown; as often as one does. */
+  readonly onCertificate?: ((expiresAt: Date) => void) | undefined;
+}
 
 /** What a server that cannot do TLS may answer to the request for it: some just close. */
 const NO_TLS: ReadonlySet<DatabaseErrorCode> = new Set(["TLS_FAILED", "CONNECTION_LOST"]);
@@ -72,14 +75,15 @@ async function openEncrypted(
   signal: AbortSignal,
 ): Promise<Connection> {
   const { host, port } = candidate;
-  const socket = await dial(candidate, encryption, config, signal);
+  const { onCertificate } = session;
+  const socket = await dial(candidate, encryption, { config, onCertificate, signal });
   // A cancel request goes to the very same server, and not in clear if the session is not.
   const same = socket instanceof tls.TLSSocket ? "tls" : "plain";
   const connection = new Connection(socket, {
     ...session,
     host,
     port,
-    dial: (signal) => dial(candidate, same, config, signal),
+    dial: (signal) => dial(candidate, same, { config, onCertificate, signal }),
   });
   const role = await connection.startup(signal).catch((error) => {
     throw asConnectFailure(error, `${host}:${port}`, signal);
@@ -94,11 +98,15 @@ async function openEncrypted(
   return connection;
 }
 
+interface DialOptions extends Pick<SessionOptions, "onCertificate"> {
+  readonly config: DatabaseConfig;
+  readonly signal: AbortSignal;
+}
+
 async function dial(
   { host, port, address }: Candidate,
   encryption: Encryption,
-  config: DatabaseConfig,
-  signal: AbortSignal,
+  { config, onCertificate, signal }: DialOptions,
 ): Promise<net.Socket> {
   const keepAliveIdleMs = config.keepAlives ? config.keepAlivesIdleMs : undefined;
   const socket = await connectSocket({ host: address, port }, { keepAliveIdleMs, signal });
@@ -110,6 +118,8 @@ async function dial(
         message: `${host}:${port} does not offer TLS, which sslmode ${config.tls.mode} needs`,
       });
     }
+    const expiresAt = secured && certificateExpiry(secured);
+    if (expiresAt !== undefined) onCertificate?.(expiresAt);
     return secured ?? socket;
   } catch (error) {
     socket.destroy();

@@ -55,6 +55,16 @@ export async function upgradeToTls(
   }
 }
 
+/** When the certificate that the server has shown expires; undefined when it cannot be read. */
+export function certificateExpiry(socket: tls.TLSSocket): Date | undefined {
+  try {
+    return socket.getPeerX509Certificate()?.validToDate;
+  } catch {
+    // It is for information only, and sslmode may ask for no certificate that is any good.
+    return undefined;
+  }
+}
+
 /**
  * What `sslmode` means for a handshake, as in libpq: only verify-ca and
  * verify-full check the certificate, and so does require when there is a root

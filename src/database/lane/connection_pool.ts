@@ -182,7 +182,12 @@ export class ConnectionPool {
 
   #open(signal: AbortSignal): Promise<Connection> {
     const observer = this.#observer;
-    const options = { ...this.#connectOptions, signal, observeStatement: observer?.sending };
+    const options = {
+      ...this.#connectOptions,
+      signal,
+      observeStatement: observer?.sending,
+      onCertificate: observer?.certificateSeen,
+    };
     const open = async () => {
       const connection = await connect(this.#config, options);
       this.#refusal = undefined;

@@ -6,6 +6,7 @@ import {
   type PoolName,
   type PoolObserver,
 } from "../../database/mod.ts";
+import type { CertificateMetrics } from "./certificate_metrics.ts";
 import { DurationHistogram } from "./duration_histogram.ts";
 import { sqlStateClass } from "./sql_state_class.ts";
 
@@ -35,11 +36,14 @@ const CONNECT_ERRORS = [
  *
  * Source of the names: OpenTelemetry semantic conventions, "Database client metrics".
  */
-export function observeDatabase(registry: Registry): DatabaseObserver {
+export function observeDatabase(
+  registry: Registry,
+  certificates: Pick<CertificateMetrics, "seen">,
+): DatabaseObserver {
   const countError = errorCounter(registry);
   return {
     operation: observeOperations(registry, countError),
-    pool: observePools(registry, countError),
+    pool: observePools(registry, countError, certificates),
   };
 }
 
@@ -98,6 +102,7 @@ function outcomeOf(error: unknown): Outcome {
 function observePools(
   registry: Registry,
   countError: CountError,
+  certificates: Pick<CertificateMetrics, "seen">,
 ): (pool: PoolName) => PoolObserver {
   const histogram = (name: string, help: string) =>
     new DurationHistogram({
@@ -119,6 +124,7 @@ function observePools(
       released: (usedMs) => used.observe(usedMs),
       opened: (tookMs) => created.observe(tookMs),
       openFailed: (_tookMs, error) => countError("connect", error),
+      certificateSeen: (expiresAt) => certificates.seen(pool, expiresAt),
     };
   };
 }

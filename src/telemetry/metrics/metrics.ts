@@ -4,6 +4,7 @@ import type { HealthObserver, HealthRegistry } from "../../health/mod.ts";
 import type { RpcObserver, Server } from "../../server/mod.ts";
 import { addAvailabilityMetrics } from "./availability_metrics.ts";
 import { addBudgetMetrics } from "./budget_metrics.ts";
+import { CertificateMetrics } from "./certificate_metrics.ts";
 import { addCircuitMetrics } from "./circuit_metrics.ts";
 import { observeDatabase } from "./database_observer.ts";
 import { expose, type Exposition } from "./exposition.ts";
@@ -30,10 +31,11 @@ export class Metrics implements Disposable {
   readonly healthObserver: HealthObserver;
   readonly rpcObserver: RpcObserver;
   readonly #registry = new Registry();
+  readonly #certificates = new CertificateMetrics(this.#registry);
   readonly #sampling: Disposable;
 
   constructor(build: BuildInfo) {
-    this.databaseObserver = observeDatabase(this.#registry);
+    this.databaseObserver = observeDatabase(this.#registry, this.#certificates);
     this.healthObserver = observeHealthChecks(this.#registry);
     this.rpcObserver = observeRpcs(this.#registry);
     this.#sampling = addProcessMetrics(this.#registry, build);
@@ -53,8 +55,9 @@ export class Metrics implements Disposable {
     addHealthMetrics(this.#registry, health);
   }
 
-  /** Adds the client connections and calls. */
-  watchServer(server: Pick<Server, "connections" | "calls">): void {
+  /** Adds the client connections, the calls, and the certificate that clients are shown. */
+  watchServer(server: Pick<Server, "connections" | "calls" | "certificate">): void {
+    this.#certificates.watchServer(server);
     snapshotGauge(this.#registry, {
       name: "treasury_server_connections",
       help: "Client connections that are open.",

@@ -32,6 +32,9 @@ function combinePool(a: PoolObserver, b: PoolObserver): PoolObserver {
     released: both(a.released, b.released),
     opened: both(a.opened, b.opened),
     openFailed: both(a.openFailed, b.openFailed),
+    certificateSeen: a.certificateSeen && b.certificateSeen
+      ? both(a.certificateSeen, b.certificateSeen)
+      : a.certificateSeen ?? b.certificateSeen,
     sending: combineSending(a.sending, b.sending),
   };
 }

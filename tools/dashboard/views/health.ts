@@ -54,5 +54,15 @@ export const HEALTH: Row = {
       }],
       failAt: 0.1,
     },
+    {
+      title: "Certificates expire in",
+      description: "Empty without TLS. Below 14 days: TreasuryCertificateExpiresSoon.",
+      kind: "timeseries",
+      unit: "s",
+      queries: [{
+        expr: `treasury_tls_certificate_expiry_seconds{${HERE}} - time()`,
+        legend: "{{instance}} {{certificate}}",
+      }],
+    },
   ],
 };
