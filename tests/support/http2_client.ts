@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import net from "node:net";
+import tls from "node:tls";
 import {
   Flag,
   frame,
@@ -46,8 +47,7 @@ export function grpcCall(stream: number, path: string): Buffer {
 }
 
 /**
- * An HTTP/2 connection in cleartext that sends exactly the bytes it is given, and counts what comes
- * back. It is cheap: it has no flow control, and decodes no header.
+ * An HTTP/2 connection that sends exactly the bytes it is given, and counts what comes back. It is cheap: it has no flow control, and decodes no header.
  */
 export class RawHttp2Client implements AsyncDisposable {
   readonly socket: net.Socket;
@@ -55,6 +55,10 @@ export class RawHttp2Client implements AsyncDisposable {
   endedStreams = 0;
   /** Streams that the server has begun to answer. */
   answeredStreams = 0;
+  /** Answers to PING: the server has read everything that was sent before. */
+  pongs = 0;
+  /** Frames of any type that have arrived whole. */
+  frames = 0;
   #rest: Buffer = Buffer.alloc(0);
   #wake = () => {};
   readonly #closed: Promise<void>;
@@ -68,10 +72,39 @@ export class RawHttp2Client implements AsyncDisposable {
     socket.once("close", () => this.#wake());
   }
 
-  /** Opens a connection to this machine; nothing is sent yet. */
-  static async connect(port: number): Promise<RawHttp2Client> {
+  /**
+   * Opens a connection to this machine; nothing is sent yet.
+   *
+   * @param signal Cuts the connection, also while it is being opened.
+   */
+  static async connect(port: number, signal?: AbortSignal): Promise<RawHttp2Client> {
     const socket = net.connect({ port, host: "127.0.0.1", noDelay: true });
+    cutOnAbort(socket, signal);
     await once(socket, "connect");
+    return new RawHttp2Client(socket);
+  }
+
+  /**
+   * Opens a TLS connection to this machine, which agrees on HTTP/2.
+   *
+   * @param ca The authority that signed the server's certificate, PEM.
+   * @param signal Cuts the connection, also while it is being opened.
+   */
+  static async connectTls(
+    port: number,
+    ca: string,
+    signal?: AbortSignal,
+  ): Promise<RawHttp2Client> {
+    const socket = tls.connect({
+      port,
+      host: "127.0.0.1",
+      servername: "localhost",
+      ca,
+      ALPNProtocols: ["h2"],
+    });
+    cutOnAbort(socket, signal);
+    await once(socket, "secureConnect");
+    socket.setNoDelay(true);
     return new RawHttp2Client(socket);
   }
 
@@ -109,7 +142,15 @@ export class RawHttp2Client implements AsyncDisposable {
   #count(type: number, flags: number): void {
     const carriesBody = type === FrameType.HEADERS || type === FrameType.DATA;
     const ends = carriesBody && (flags & Flag.END_STREAM) !== 0;
+    this.frames++;
+    if (type === FrameType.PING && (flags & Flag.ACK) !== 0) this.pongs++;
     if (type === FrameType.HEADERS && !ends) this.answeredStreams++;
     if (ends || type === FrameType.RST_STREAM) this.endedStreams++;
   }
+}
+
+function cutOnAbort(socket: net.Socket, signal: AbortSignal | undefined): void {
+  const cut = () => socket.destroy(new Error("The connection was cut", { cause: signal?.reason }));
+  signal?.addEventListener("abort", cut);
+  socket.once("close", () => signal?.removeEventListener("abort", cut));
 }

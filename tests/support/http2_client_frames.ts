@@ -68,6 +68,10 @@ export function rstStream(stream: number, code: number = ErrorCode.CANCEL): Buff
   return frame(FrameType.RST_STREAM, { stream, payload: uint32s(code) });
 }
 
+export function ping(): Buffer {
+  return frame(FrameType.PING, { payload: Buffer.alloc(8) });
+}
+
 export function windowUpdate(stream: number, increment: number): Buffer {
   return frame(FrameType.WINDOW_UPDATE, { stream, payload: uint32s(increment) });
 }

@@ -1,30 +1,31 @@
 /**
  * The service's transport and health RPCs without a database, as a process of its own. The argument
- * is a JSON object of server settings that differ from the defaults. Each line on standard input is
- * answered by a record of what the server holds on to, with the line as its event; at the end of
- * standard input the server stops, so that it never outlives its test.
+ * is a JSON object of server settings that differ from the defaults; `tls` after it has the server
+ * speak TLS. Each line on standard input is answered by a record of what the server holds on to, with
+ * the line as its event; at the end of standard input the server stops, so that it never outlives its
+ * test.
  *
  * @module
  */
-import { createInterface } from "node:readline";
-import process from "node:process";
 import { Health } from "../../gen/treasury/v1/health_pb.ts";
+import { Secret, type ServerConfig } from "../../src/config/mod.ts";
 import { HealthRegistry } from "../../src/health/mod.ts";
 import { reportStrayErrors, stopSignal } from "../../src/process.ts";
 import { addReflection, Server } from "../../src/server/mod.ts";
 import { createLogger } from "../../src/log/mod.ts";
 import { SERVER_DEFAULTS } from "./server.ts";
+import { answerUsage } from "./server_usage.ts";
 import { SteadyChecker, steadyHealthRoutes } from "./steady_health.ts";
 
 const VERSION = "0.0.0-test";
 
-async function serve(config: Record<string, unknown>): Promise<void> {
+async function serve(config: Record<string, unknown>, isTls: boolean): Promise<void> {
   const logger = createLogger({ level: "error", format: "json" }, { version: VERSION });
   reportStrayErrors(logger);
   const shutdown = new AbortController();
   await using registry = new HealthRegistry({ checkers: [new SteadyChecker()] });
   await using server = new Server({
-    config: { ...SERVER_DEFAULTS, ...config },
+    config: { ...SERVER_DEFAULTS, ...config, tls: isTls ? await fixtureTls() : undefined },
     logger,
     readiness: () => registry.readiness,
     routes: (router) => {
@@ -34,24 +35,19 @@ async function serve(config: Record<string, unknown>): Promise<void> {
   });
   const url = await server.listen();
   registry.start();
-  print({ event: "service.started", url: url.href });
-  await Promise.race([stopSignal(() => Deno.exit(1)), answerQuestions(server)]);
+  console.log(JSON.stringify({ event: "service.started", url: url.href }));
+  const answers = answerUsage(() => ({ connections: server.connections }));
+  await Promise.race([stopSignal(() => Deno.exit(1)), answers]);
   shutdown.abort();
   await server.close();
 }
 
-async function answerQuestions(server: Server): Promise<void> {
-  const collectGarbage = (globalThis as { gc?: () => void }).gc ?? (() => {});
-  for await (const event of createInterface({ input: process.stdin })) {
-    collectGarbage();
-    const { heapUsed } = Deno.memoryUsage();
-    print({ event, heapUsed, connections: server.connections });
-  }
+async function fixtureTls(): Promise<ServerConfig["tls"]> {
+  const read = (name: string) => Deno.readTextFile(new URL(`./tls/${name}`, import.meta.url));
+  const [cert, key] = await Promise.all([read("server.pem"), read("server-key.pem")]);
+  return { cert, key: new Secret(key) };
 }
 
-function print(record: Record<string, unknown>): void {
-  console.log(JSON.stringify(record));
-}
-
-await serve(JSON.parse(Deno.args[0] ?? "{}"));
+const [config = "{}", tls] = Deno.args;
+await serve(JSON.parse(config), tls === "tls");
 Deno.exit(0);

@@ -8,19 +8,34 @@ import { eventually } from "./condition.ts";
 export interface ServerUsage {
   /** Bytes of the JavaScript heap that are in use. */
   readonly heapUsed: number;
+  /** Resident memory of the process in bytes. */
+  readonly rss: number;
   /** Client connections that are open. */
   readonly connections: number;
+  /** HTTP/2 sessions that are still in memory, open or not; NaN where the server does not count. */
+  readonly sessions: number;
 }
 
 export interface ServerProcessOptions {
-  /** Settings that differ from the defaults; no TLS. */
+  /** Settings that differ from the defaults. */
   readonly config?: Partial<Omit<ServerConfig, "tls">>;
+  /**
+   * Whether to serve TLS, with the certificate of `tests/support/tls`.
+   *
+   * @default false
+   */
+  readonly tls?: boolean;
   /**
    * The Deno that runs the server.
    *
    * @default the one that runs the test
    */
   readonly deno?: string;
+  /**
+   * Another server, as a program and its arguments. It speaks as `server_main.ts` does on standard
+   * input and output; the other options mean nothing to it.
+   */
+  readonly command?: readonly string[];
 }
 
 type LogRecord = Readonly<Record<string, unknown>>;
@@ -49,10 +64,12 @@ export class ServerProcess implements AsyncDisposable {
 
   /** Starts a server on a free port of the loopback interface and waits until it serves. */
   static async start(
-    { config = {}, deno = Deno.execPath() }: ServerProcessOptions = {},
+    { config = {}, tls = false, deno = Deno.execPath(), command }: ServerProcessOptions = {},
   ): Promise<ServerProcess> {
-    const child = new Deno.Command(deno, {
-      args: ["run", "-A", "--v8-flags=--expose-gc", MAIN, JSON.stringify(config)],
+    const own = ["run", "-A", "--v8-flags=--expose-gc", MAIN, JSON.stringify(config)];
+    const [program, ...args] = command ?? [deno, ...own, ...tls ? ["tls"] : []];
+    const child = new Deno.Command(program!, {
+      args,
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
@@ -68,11 +85,20 @@ export class ServerProcess implements AsyncDisposable {
   }
 
   get url(): string {
-    return String(this.#logs.find(({ event }) => event === "service.started")?.url);
+    return String(this.#started?.url);
   }
 
   get port(): number {
     return Number(new URL(this.url).port);
+  }
+
+  /** Where HTTP/1.1 is spoken; another port only where the server has one for each version. */
+  get http1Port(): number {
+    return Number(new URL(String(this.#started?.http1Url ?? this.url)).port);
+  }
+
+  get pid(): number {
+    return this.#child.pid;
   }
 
   get hasExited(): boolean {
@@ -93,8 +119,13 @@ export class ServerProcess implements AsyncDisposable {
   async usage(): Promise<ServerUsage> {
     const event = `usage.${++this.#questions}`;
     await this.#stdin.write(new TextEncoder().encode(`${event}\n`));
-    const { heapUsed, connections } = await this.#logged(event);
-    return { heapUsed: Number(heapUsed), connections: Number(connections) };
+    const { heapUsed, rss, connections, sessions } = await this.#logged(event);
+    return {
+      heapUsed: Number(heapUsed),
+      rss: Number(rss),
+      connections: Number(connections),
+      sessions: Number(sessions ?? NaN),
+    };
   }
 
   /** Asks the server to shut down and waits for it. */
@@ -113,6 +144,10 @@ export class ServerProcess implements AsyncDisposable {
     if (!this.#hasExited) this.#child.kill("SIGKILL");
     await this.exited();
     await this.#stdin.abort().catch(() => {}); // Its reader has gone.
+  }
+
+  get #started(): LogRecord | undefined {
+    return this.#logs.find(({ event }) => event === "service.started");
   }
 
   async #logged(event: string): Promise<LogRecord> {
