@@ -18,14 +18,13 @@
 import assert from "node:assert/strict";
 import { eventually } from "../support/condition.ts";
 import { ServerProcess } from "../support/server_process.ts";
-import { type Departure, departures } from "./transport/departures.ts";
+import { churnRound } from "./transport/churn.ts";
 import { assertAnswers } from "./transport/normal_client.ts";
 
 const PROCESSES = 4;
 const ROUNDS = 3;
 /** How often each kind of departure happens in a round. */
 const REPETITIONS = 2;
-const CLIENTS_AT_ONCE = 8;
 
 for (let number = 1; number <= PROCESSES; number++) {
   Deno.test(`server process ${number} of ${PROCESSES} survives clients that leave`, async () => {
@@ -33,7 +32,7 @@ for (let number = 1; number <= PROCESSES; number++) {
     await using server = await ServerProcess.start(deno === undefined ? {} : { deno });
     for (let round = 1; round <= ROUNDS; round++) {
       try {
-        await runRound(server.port);
+        await churnRound(server, REPETITIONS);
         await assertAnswers(server.url);
         await eventually(async () => (await server.usage()).connections === 0, {
           what: "the server has closed every connection that its client has left",
@@ -46,27 +45,6 @@ for (let number = 1; number <= PROCESSES; number++) {
     assert.equal(code, 0, server.output);
     assert.deepEqual(server.errors, []);
   });
-}
-
-/** All departures, mixed: a few clients are there at any time. */
-async function runRound(port: number): Promise<void> {
-  const all = Array.from({ length: REPETITIONS }, () => [...departures()]).flat();
-  const failures: unknown[] = [];
-  const client = async () => {
-    for (let next = all.shift(); next !== undefined; next = all.shift()) {
-      await depart(next, port).catch((error) => failures.push(error));
-    }
-  };
-  await Promise.all(Array.from({ length: CLIENTS_AT_ONCE }, client));
-  if (failures.length > 0) throw failures[0];
-}
-
-async function depart([name, departure]: [string, Departure], port: number): Promise<void> {
-  try {
-    await departure(port);
-  } catch (cause) {
-    throw new Error(`${name} failed`, { cause });
-  }
 }
 
 /** How the server process ended, if it did, and what it said. */

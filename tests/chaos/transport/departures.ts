@@ -3,26 +3,41 @@ import { once } from "node:events";
 import net from "node:net";
 import { eventually } from "../../support/condition.ts";
 import { CONNECTION_START, grpcCall, RawHttp2Client } from "../../support/http2_client.ts";
-import { goaway } from "../../support/http2_client_frames.ts";
+import { goaway, rstStream } from "../../support/http2_client_frames.ts";
 import { GET_HEALTH, WATCH_HEALTH } from "./paths.ts";
 
-/** A client that connects to `port`, asks something, and leaves in its own way. */
-export type Departure = (port: number) => Promise<void>;
+/** The ports of a server; they differ only where it has one for each version of HTTP. */
+export interface Ports {
+  readonly port: number;
+  readonly http1Port: number;
+}
+
+/** A client that connects, asks something, and leaves in its own way. */
+export type Departure = (server: Ports) => Promise<void>;
 
 /** Every protocol x when the client leaves x how it leaves, by name. */
 export function departures(): Map<string, Departure> {
   const all = new Map<string, Departure>();
   for (const moment of ["answered", "mid-call", "mid-stream"] as const) {
     for (const manner of ["polite", "reset", "killed"] as const) {
-      all.set(`HTTP/2 ${moment} ${manner}`, (port) => leaveHttp2(port, moment, manner));
-      all.set(`HTTP/1.1 ${moment} ${manner}`, (port) => leaveHttp1(port, moment, manner));
+      all.set(`HTTP/2 ${moment} ${manner}`, ({ port }) => leaveHttp2(port, moment, manner));
+      all.set(`HTTP/1.1 ${moment} ${manner}`, ({ http1Port }) => {
+        return leaveHttp1(http1Port, moment, manner);
+      });
+    }
+    for (const manner of ["goaway", "cancelled"] as const) {
+      all.set(`HTTP/2 ${moment} ${manner}`, ({ port }) => leaveHttp2(port, moment, manner));
     }
   }
   return all;
 }
 
 type Moment = "answered" | "mid-call" | "mid-stream";
-type Manner = "polite" | "reset" | "killed";
+/**
+ * `polite` says GOAWAY and ends its side, `goaway` says it and is gone, `cancelled` resets its
+ * streams (RST_STREAM) and ends its side, `reset` has TCP reset the connection, `killed` is gone.
+ */
+type Manner = "polite" | "goaway" | "cancelled" | "reset" | "killed";
 
 /**
  * Calls on a connection, all open at once: as many as the server allows. Without its
@@ -46,7 +61,10 @@ async function leaveHttp2(port: number, moment: Moment, manner: Manner): Promise
       "mid-stream": () => client.answeredStreams === WATCHES,
     }[moment],
   );
-  if (manner === "polite") client.socket.write(goaway());
+  if (manner === "polite" || manner === "goaway") client.socket.write(goaway());
+  if (manner === "cancelled") {
+    client.socket.write(Buffer.concat(streams.map((_, index) => rstStream(1 + 2 * index))));
+  }
   await leave(client.socket, manner);
 }
 
@@ -75,7 +93,7 @@ function http1Request(path: string, contentType: string, body: string): string {
 }
 
 async function leave(socket: net.Socket, manner: Manner): Promise<void> {
-  if (manner === "polite") socket.end();
+  if (manner === "polite" || manner === "cancelled") socket.end();
   else if (manner === "reset") socket.resetAndDestroy();
   else socket.destroy();
   await eventually(() => socket.closed, { what: "the server closes a connection that is left" });
