@@ -1,6 +1,5 @@
-import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { bundleForNode } from "./node_bundle.ts";
 
 /** Where a server answers; both may be the same. */
 export interface Addresses {
@@ -20,18 +19,6 @@ export interface BenchServer extends AsyncDisposable {
 const TICKS_PER_SECOND = 100;
 
 const ENTRY = fileURLToPath(new URL("./transport_server.ts", import.meta.url));
-/** Below node_modules, where Node.js finds the packages. */
-const BUNDLE = fileURLToPath(
-  new URL("../node_modules/.cache/treasury-bench/transport_server.mjs", import.meta.url),
-);
-
-/** What the sources take for granted, and Node.js 20 lacks. */
-const NODE_SHIM = `globalThis.Deno ??= { noColor: true, stdout: { isTerminal: () => false } };
-Promise.withResolvers ??= function () {
-  let resolve, reject;
-  const promise = new this((...functions) => [resolve, reject] = functions);
-  return { promise, resolve, reject };
-};`;
 
 /**
  * Starts all servers, each transport on each runtime, and gives them to `cleanup`.
@@ -44,8 +31,8 @@ export async function startServers(
 ): Promise<BenchServer[]> {
   const runtimes = [{ runtime: "Deno", command: [Deno.execPath(), "run", "-A", ENTRY] }];
   if (node !== undefined) {
-    await bundle();
-    runtimes.push({ runtime: "Node.js", command: [node, BUNDLE] });
+    const bundle = await bundleForNode("transport_server");
+    runtimes.push({ runtime: "Node.js", command: [node, bundle] });
   }
   const servers: BenchServer[] = [];
   for (const { runtime, command } of runtimes) {
@@ -54,21 +41,6 @@ export async function startServers(
     }
   }
   return servers;
-}
-
-async function bundle(): Promise<void> {
-  await mkdir(new URL(".", `file://${BUNDLE}`), { recursive: true });
-  await build({
-    entryPoints: [ENTRY],
-    outfile: BUNDLE,
-    bundle: true,
-    packages: "external",
-    platform: "node",
-    format: "esm",
-    target: "node20",
-    banner: { js: NODE_SHIM },
-    logLevel: "warning",
-  });
 }
 
 async function startServer(name: string, [program, ...args]: string[]): Promise<BenchServer> {

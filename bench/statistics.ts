@@ -12,6 +12,16 @@ export function slope(points: readonly { readonly x: number; readonly y: number 
   return covariance / points.reduce((sum, point) => sum + (point.x - x) ** 2, 0);
 }
 
+/** The median of the slopes between any two points (Theil and Sen): outliers do not move it. */
+export function medianSlope(
+  points: readonly { readonly x: number; readonly y: number }[],
+): number {
+  const slopes = points.flatMap((from, index) =>
+    points.slice(index + 1).map((to) => (to.y - from.y) / (to.x - from.x))
+  );
+  return median(slopes);
+}
+
 export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
