@@ -42,7 +42,7 @@ const CHECK = "/grpc.health.v1.Health/Check";
 /** Streams at once on a connection: what servers allow by default. */
 const STREAMS = 100;
 /** For {@linkcode STREAMS} calls: what a server of the kinds compared can answer meanwhile. */
-const CALLS_PACE_MS = 30;
+const CALLS_PACE_MS = 60;
 /** Setting identifiers (RFC 9113, section 6.5.2). */
 const INITIAL_WINDOW_SIZE = 4;
 const MAX_WINDOW = 2 ** 31 - 1;
@@ -263,7 +263,7 @@ async function sendForAWhile(
   await Promise.all(sockets.map(async (socket) => {
     while (performance.now() < endsAt && socket.writable) {
       const sent = Promise.all([write(socket, next(socket)), delay(paceMs)]);
-      await Promise.race([sent, delay(endsAt - performance.now())]);
+      await Promise.race([sent, delay(Math.max(0, endsAt - performance.now()))]);
     }
   }));
   return sockets.reduce(

@@ -35,7 +35,7 @@ const rounds = values.short ? 1 : Number(values.rounds);
 const h2load = await versionOf("h2load") !== undefined;
 
 console.log(
-  `Deno ${Deno.version.deno}; fresh servers, ${rounds} rounds each of clients that leave.`,
+  `Deno ${Deno.version.deno}; fresh servers, rounds of clients that leave: ${rounds}.`,
 );
 if (!h2load) console.log("h2load is not installed: its rounds are left out.");
 console.log("\n| server | processes | deaths | exit codes | ms a process |");
