@@ -193,7 +193,7 @@ testUnless(
       },
     );
     await t.step("the metrics have it for each pool, and not before it was seen", async () => {
-      using metrics = new Metrics({ version: "0.0.0-test" });
+      using metrics = new Metrics({ version: "0.0.0-test", runtime: "safe" });
       const log = () => {};
       await using database = new DatabaseManager({ ...config, readHosts: config.hosts }, {
         logger: { info: log, warn: log, error: log },
