@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import { setImmediate } from "node:timers";
 import { SocketFront } from "./socket_front.ts";
+import { Turns } from "./turns.ts";
 
 /** Settings of a {@linkcode FrameGuard}. */
 export interface FrameGuardOptions {
@@ -23,6 +24,8 @@ export interface FrameGuardOptions {
    * @default 30
    */
   readonly perSecond?: number;
+  /** Shares the event loop with the other connections of a server. */
+  readonly turns?: Turns;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
 }
@@ -65,9 +68,6 @@ const PROVOKED: ReadonlySet<number> = new Set([
   ErrorCode.FRAME_SIZE_ERROR,
 ]);
 
-/** How long a client that is cut off may take to read why. */
-const LINGER_MS = 1_000;
-
 /**
  * Reads the frame headers of an HTTP/2 client before node:http2 does (RFC 9113, section 4.1).
  * Payloads pass through unread and uncopied.
@@ -103,6 +103,12 @@ export class FrameGuard extends SocketFront {
   /** PINGs of this server that the client has not answered yet. */
   #openPings = 0;
   #isCutOff = false;
+  readonly #turns: Turns;
+  /** What waits for a turn of its own. */
+  #held: Buffer[] = [];
+  /** Requests that may begin in this turn without being asked for. */
+  #share = 0;
+  #hasEnded = false;
 
   constructor(socket: Socket, options: FrameGuardOptions = {}) {
     super(socket);
@@ -113,11 +119,55 @@ export class FrameGuard extends SocketFront {
     this.#burst = burst;
     this.#perMs = perSecond / 1_000;
     this.#now = options.now ?? (() => performance.now());
+    this.#turns = options.turns ?? new Turns();
     this.#budget = burst;
     this.#filledAt = this.#now();
   }
 
   protected override receive(chunk: Buffer): void {
+    if (this.#held.length > 0) this.#held.push(chunk);
+    else this.#readFrames(chunk);
+  }
+
+  protected override receiveEnd(): void {
+    this.#hasEnded = true;
+    if (this.#held.length === 0) super.receiveEnd();
+  }
+
+  override _read(): void {
+    if (this.#held.length === 0) super._read();
+  }
+
+  /** Keeps the rest of a chunk for a later turn. */
+  #hold(rest: Buffer): void {
+    this.#held.unshift(rest);
+    this.socket.pause();
+    this.#turns.wait((share) => {
+      const held = this.#held;
+      if (this.destroyed) return;
+      this.#held = [];
+      this.#share = share;
+      for (const [index, chunk] of held.entries()) {
+        this.#readFrames(chunk);
+        if (this.#held.length === 0) continue;
+        this.#held.push(...held.slice(index + 1));
+        break;
+      }
+      this.#share = 0;
+      if (this.#held.length > 0) return;
+      if (this.#hasEnded) super.receiveEnd();
+      else this.socket.resume();
+    });
+  }
+
+  /** Whether the frame whose header is at `at` begins a request for which this turn has no room. */
+  #mustWait(bytes: Buffer, at: number): boolean {
+    if (bytes[at + 3] !== Type.HEADERS) return false;
+    if (this.#share > 0) return this.#share-- === 0;
+    return !this.#turns.take();
+  }
+
+  #readFrames(chunk: Buffer): void {
     // What was read and not delivered yet; a dropped frame tears it in two.
     let from = 0;
     let at = this.#skipPreface(chunk);
@@ -128,6 +178,10 @@ export class FrameGuard extends SocketFront {
         this.#payloadBytes -= length;
         if (this.#drops) from = at;
       } else if (this.#headerBytes === 0 && chunk.length - at >= HEADER_BYTES) {
+        if (this.#mustWait(chunk, at)) {
+          this.#deliverPart(chunk, from, at);
+          return this.#hold(chunk.subarray(at));
+        }
         this.#begin(chunk, at);
         if (this.#drops) {
           this.#deliverPart(chunk, from, at);
@@ -242,24 +296,11 @@ export class FrameGuard extends SocketFront {
   #cutOff(code: number): void {
     if (this.#isCutOff) return;
     this.#isCutOff = true;
-    this.emit("cutOff", code);
-    const { socket } = this;
     const goaway = Buffer.alloc(HEADER_BYTES + GOAWAY_LEAST_BYTES);
     goaway[2] = GOAWAY_LEAST_BYTES;
     goaway[3] = Type.GOAWAY;
     goaway.writeUInt32BE(this.#lastStream, HEADER_BYTES);
     goaway.writeUInt32BE(code, HEADER_BYTES + 4);
-    socket.end(goaway);
-    this.destroy();
-    // Closing with unread bytes would reset the connection, and GOAWAY be lost with it.
-    socket.removeAllListeners("data");
-    socket.resume();
-    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-    socket.once("close", () => clearTimeout(timer));
-  }
-
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    if (this.#isCutOff) done(error);
-    else super._destroy(error, done);
+    this.sayGoodbye(goaway);
   }
 }

@@ -16,9 +16,9 @@ const DROP_RETRY_MS = 5;
 export class Http2Exchange extends Exchange {
   readonly httpVersion = "2.0";
   readonly method: string;
-  readonly body: RequestBody;
   protected readonly writable: http2.ServerHttp2Stream;
   readonly #hasBody: boolean;
+  #body: RequestBody | undefined;
 
   constructor(
     front: SocketFront,
@@ -29,13 +29,16 @@ export class Http2Exchange extends Exchange {
     super(front, header, header[":authority"] ?? header.host, header[":path"] ?? "");
     this.method = header[":method"] ?? "";
     this.writable = stream;
-    this.body = new NodeBody(stream, !hasBody);
     stream.once("close", () => {
       if (stream.writableFinished && stream.rstCode === NO_ERROR) this.answered();
       this.ended();
     });
     this.#hasBody = hasBody;
     if (header.expect === "100-continue") stream.additionalHeaders({ ":status": 100 });
+  }
+
+  get body(): RequestBody {
+    return this.#body ??= new NodeBody(this.writable, !this.#hasBody);
   }
 
   /** Tells the client that nothing was done, so that it may try again (RFC 9113, section 8.7). */

@@ -13,6 +13,7 @@ import { Http2Exchange } from "./http2_exchange.ts";
 import { guardHttp2Session } from "./http2_limits.ts";
 import { peekProtocol } from "./peek_protocol.ts";
 import { RequestPacer } from "./request_pacer.ts";
+import { Turns } from "./turns.ts";
 
 /** Settings of a {@linkcode Listener}. Durations are in milliseconds. */
 export interface ListenerOptions {
@@ -69,6 +70,7 @@ export class Listener implements AsyncDisposable {
   /** Connections that have not said yet what they speak, by peer: TLS wraps the accepted socket. */
   readonly #undecided = new Map<string, Connection>();
   readonly #pacers = new Set<RequestPacer>();
+  readonly #turns = new Turns();
   readonly #sessions = new Set<http2.ServerHttp2Session>();
   #closed: Promise<void> | undefined;
 
@@ -200,7 +202,7 @@ export class Listener implements AsyncDisposable {
   }
 
   #serveHttp1(socket: Socket, accept: AcceptHttp1): void {
-    const pacer = new RequestPacer(socket);
+    const pacer = new RequestPacer(socket, this.#turns);
     pacer.isReserve = this.#decide(socket);
     if (pacer.isReserve || this.#closed) pacer.announceEnd();
     this.#pacers.add(pacer);
@@ -210,11 +212,13 @@ export class Listener implements AsyncDisposable {
 
   #serveHttp2(socket: Socket): void {
     const { onRequest } = this.#options;
-    const guard = new FrameGuard(socket);
+    const guard = new FrameGuard(socket, { turns: this.#turns });
     guard.isReserve = this.#decide(socket);
     this.#http2.once("session", (session) => {
       guardHttp2Session(session, guard, this.#options);
       session.on("stream", (stream, header, flags) => {
+        // Its client has given it up in the packet that it came in.
+        if (stream.closed) return;
         const hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0;
         onRequest(new Http2Exchange(guard, stream, header, hasBody));
       });

@@ -1,7 +1,9 @@
 import { Buffer } from "node:buffer";
 import type http from "node:http";
+import type { Socket } from "node:net";
 import process from "node:process";
 import { SocketFront } from "./socket_front.ts";
+import type { Turns } from "./turns.ts";
 
 const END_OF_HEADER = Buffer.from("\r\n\r\n");
 const SEAM_BYTES = END_OF_HEADER.length - 1;
@@ -17,9 +19,6 @@ const BAD_REQUEST = Buffer.from(
   "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n" +
     "Connection: close\r\n\r\n400 Bad Request: one space stands between method, target and version\n",
 );
-
-/** How long a client that is turned away may take to read why. */
-const LINGER_MS = 1_000;
 
 /**
  * Gives the requests of an HTTP/1 connection to node:http one at a time. A client may send the next
@@ -45,6 +44,12 @@ export class RequestPacer extends SocketFront {
   #isInRequestLine = true;
   #previousByte = LINE_FEED;
   #isPumping = false;
+  readonly #turns: Turns;
+
+  constructor(socket: Socket, turns: Turns) {
+    super(socket);
+    this.#turns = turns;
+  }
 
   /** To be called with each request of node:http, at once. */
   begin(request: http.IncomingMessage, response: http.ServerResponse): void {
@@ -55,7 +60,9 @@ export class RequestPacer extends SocketFront {
     const answered = () => {
       if (this.#response !== response) return;
       this.#response = undefined;
-      this.#pump();
+      // A client that has sent more has no right to the rest of this turn.
+      if (this.#held.length > 0) this.#turns.wait(() => this.#pump());
+      else this.#pump();
     };
     response.once("finish", answered);
     response.once("close", answered);
@@ -101,7 +108,7 @@ export class RequestPacer extends SocketFront {
         this.#previousByte = LINE_FEED;
       }
       const part = this.#takePart();
-      if (!this.#isSound(part)) return this.#turnAway();
+      if (!this.#isSound(part)) return this.sayGoodbye(BAD_REQUEST);
       this.deliver(part);
     }
     this.#isPumping = false;
@@ -151,15 +158,5 @@ export class RequestPacer extends SocketFront {
       this.#previousByte = byte;
     }
     return true;
-  }
-
-  #turnAway(): void {
-    const { socket } = this;
-    socket.removeAllListeners("data");
-    socket.end(BAD_REQUEST);
-    // Closing with unread bytes would reset the connection, and the answer be lost with it.
-    socket.resume();
-    const timer = setTimeout(() => this.destroy(), LINGER_MS);
-    socket.once("close", () => clearTimeout(timer));
   }
 }

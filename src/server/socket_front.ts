@@ -9,6 +9,10 @@ interface Queued {
   readonly encoding: BufferEncoding;
 }
 
+/** How long a client that is cut off may take to read why, and how much it may send meanwhile. */
+const LINGER_MS = 1_000;
+const MAX_UNHEARD_BYTES = 262_144;
+
 /**
  * Stands in front of an accepted socket, so that what a client sends can be looked at before the
  * HTTP server behind it parses it. Back-pressure holds in both directions, and no byte is copied on
@@ -20,6 +24,8 @@ export abstract class SocketFront extends Duplex {
   readonly socket: TLSSocket;
   /** Came when all connections were taken; it may only ask how this server is. */
   isReserve = false;
+  /** The socket stays a moment longer than this stream. */
+  #isLeaving = false;
 
   constructor(socket: TLSSocket | import("node:net").Socket) {
     super();
@@ -43,6 +49,25 @@ export abstract class SocketFront extends Duplex {
   /** Hands bytes to the server behind; the socket rests while that one does not read. */
   protected deliver(bytes: Buffer): void {
     if (!this.push(bytes)) this.socket.pause();
+  }
+
+  /**
+   * Ends the connection with these last bytes. Closing with unread bytes would reset it, and they be
+   * lost, so the client may go on for a moment; what it sends goes nowhere.
+   */
+  protected sayGoodbye(bytes: Buffer): void {
+    const { socket } = this;
+    this.#isLeaving = true;
+    let unheard = 0;
+    socket.removeAllListeners("data");
+    socket.on("data", (chunk: Buffer) => {
+      unheard += chunk.length;
+      if (unheard > MAX_UNHEARD_BYTES) socket.destroy();
+    });
+    socket.end(bytes);
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+    socket.once("close", () => clearTimeout(timer));
+    this.destroy();
   }
 
   override _read(): void {
@@ -77,7 +102,7 @@ export abstract class SocketFront extends Duplex {
   }
 
   override _destroy(error: Error | null, done: Done): void {
-    this.socket.destroy();
+    if (!this.#isLeaving) this.socket.destroy();
     done(error);
   }
 
