@@ -4,7 +4,7 @@ import type { Exchange } from "./exchange.ts";
 export interface CallLimitOptions {
   /** Calls in progress at most, in the whole process. */
   readonly max: number;
-  /** Calls for which there is room beyond that, because they ask how this server is. */
+  /** Calls for which there is some room beyond that, because they ask how this server is. */
   readonly isProbe: (exchange: Exchange) => boolean;
   /** How long an answer may wait for its client to take it, in milliseconds. */
   readonly stallTimeoutMs: number;
@@ -12,13 +12,20 @@ export interface CallLimitOptions {
 
 /** Calls beyond the maximum that may be under way because they ask how this server is. */
 const RESERVED_CALLS = 64;
-/** Refusals that may be under way at once; what comes beyond is ended without a word. */
-const MAX_REFUSALS = 256;
+/** How many of them one connection may have. Who only asks how this server is needs one. */
+const RESERVED_CALLS_OF_A_CONNECTION = 8;
+/** Refusals with a body that may be under way at once: their clients may not take it. */
+const MAX_WORDED_REFUSALS = 256;
+/** Refusals of any kind that may be under way at once. */
+const MAX_REFUSALS = 4_096;
 /** How often answers are looked at that wait for their clients, at most. */
 const MAX_SWEEP_INTERVAL_MS = 5_000;
 
-/** What becomes of a call. */
-export type Admission = "admitted" | "refused" | "dropped";
+/**
+ * What becomes of a call: it is let in, turned away with a reason, with nothing but a status, or
+ * without a word.
+ */
+export type Admission = "admitted" | "refused" | "brushed off" | "dropped";
 
 /**
  * Knows the calls in progress of the whole process, and holds them within a limit. A call is in
@@ -58,15 +65,18 @@ export class CallLimit implements Disposable {
 
   /** Decides on a call, and knows it until its end. */
   admit(exchange: Exchange): Admission {
-    if (this.#options.isProbe(exchange)) return this.#admitProbe(exchange);
-    if (!exchange.front.isReserve && this.#calls.size < this.#options.max) {
+    const { front } = exchange;
+    if (!front.isReserve && this.#calls.size < this.#options.max) {
       hold(this.#calls, exchange);
       return "admitted";
+    }
+    if (this.#options.isProbe(exchange) && front.probes < RESERVED_CALLS_OF_A_CONNECTION) {
+      return this.#admitProbe(exchange);
     }
     this.#refusedCount++;
     if (this.#refusals.size >= MAX_REFUSALS) return "dropped";
     hold(this.#refusals, exchange);
-    return "refused";
+    return this.#refusals.size > MAX_WORDED_REFUSALS ? "brushed off" : "refused";
   }
 
   #admitProbe(exchange: Exchange): Admission {
@@ -78,6 +88,8 @@ export class CallLimit implements Disposable {
       oldest!.cut();
     }
     hold(this.#probes, exchange);
+    exchange.front.probes++;
+    exchange.onEnd(() => exchange.front.probes--);
     return "admitted";
   }
 

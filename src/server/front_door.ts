@@ -52,10 +52,18 @@ export function frontDoor(
     const admission = calls.admit(exchange);
     if (admission === "admitted") return void serve(exchange);
     onRefused?.();
-    if (admission === "dropped") exchange.refuse();
-    else void exchange.send(refusalFor(exchange));
+    if (admission === "dropped") return exchange.refuse();
+    const refusal = refusalFor(exchange);
+    // A status needs no flow control, and the status of gRPC is in the header already.
+    const isBrief = admission === "brushed off" && refusal.body !== undefined;
+    void exchange.send(isBrief ? BRIEF_REFUSAL : refusal);
   };
 }
+
+const BRIEF_REFUSAL: Response = {
+  status: 503,
+  header: { "retry-after": String(RETRY_DELAY_S), "content-length": "0" },
+};
 
 /** Content types come from clients. */
 const MAX_REMEMBERED = 64;

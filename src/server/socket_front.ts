@@ -24,6 +24,8 @@ export abstract class SocketFront extends Duplex {
   readonly socket: TLSSocket;
   /** Came when all connections were taken; it may only ask how this server is. */
   isReserve = false;
+  /** Calls in progress that ask how this server is. */
+  probes = 0;
   /** The socket stays a moment longer than this stream. */
   #isLeaving = false;
 
