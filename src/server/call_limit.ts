@@ -70,9 +70,8 @@ export class CallLimit implements Disposable {
       hold(this.#calls, exchange);
       return "admitted";
     }
-    if (this.#options.isProbe(exchange) && front.probes < RESERVED_CALLS_OF_A_CONNECTION) {
-      return this.#admitProbe(exchange);
-    }
+    const hasRoom = front.probes < RESERVED_CALLS_OF_A_CONNECTION && !front.hasStalled;
+    if (hasRoom && this.#options.isProbe(exchange)) return this.#admitProbe(exchange);
     this.#refusedCount++;
     if (this.#refusals.size >= MAX_REFUSALS) return "dropped";
     hold(this.#refusals, exchange);
@@ -84,8 +83,7 @@ export class CallLimit implements Disposable {
       // Probes are answered at once. The oldest is still here because its client does not read.
       const [oldest] = this.#probes;
       this.#probes.delete(oldest!);
-      this.#stalledCount++;
-      oldest!.cut();
+      this.#giveUp(oldest!);
     }
     hold(this.#probes, exchange);
     exchange.front.probes++;
@@ -97,11 +95,15 @@ export class CallLimit implements Disposable {
     const before = performance.now() - this.#options.stallTimeoutMs;
     for (const calls of [this.#calls, this.#probes, this.#refusals]) {
       for (const exchange of calls) {
-        if (!exchange.isStuckSince(before)) continue;
-        this.#stalledCount++;
-        exchange.cut();
+        if (exchange.isStuckSince(before)) this.#giveUp(exchange);
       }
     }
+  }
+
+  #giveUp(exchange: Exchange): void {
+    this.#stalledCount++;
+    exchange.front.hasStalled = true;
+    exchange.cut();
   }
 
   [Symbol.dispose](): void {

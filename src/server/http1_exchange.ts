@@ -2,7 +2,7 @@ import type http from "node:http";
 import type { Fields, RequestBody, Response } from "./handler.ts";
 import { Exchange } from "./exchange.ts";
 import { NodeBody } from "./node_body.ts";
-import type { SocketFront } from "./socket_front.ts";
+import type { RequestPacer } from "./request_pacer.ts";
 
 /** How long a client may take to notice an answer that came before the end of its request. */
 const LINGER_MS = 1_000;
@@ -14,13 +14,15 @@ export class Http1Exchange extends Exchange {
   readonly body: RequestBody;
   protected readonly writable: http.ServerResponse;
   readonly #request: http.IncomingMessage;
+  readonly #pacer: RequestPacer;
 
-  constructor(front: SocketFront, request: http.IncomingMessage, response: http.ServerResponse) {
+  constructor(front: RequestPacer, request: http.IncomingMessage, response: http.ServerResponse) {
     super(front, request.headers, onlyHost(request), request.url ?? "");
     this.httpVersion = request.httpVersion;
     this.method = request.method ?? "";
     this.writable = response;
     this.#request = request;
+    this.#pacer = front;
     const { headers } = request;
     const hasBody = headers["content-length"] !== undefined ||
       headers["transfer-encoding"] !== undefined;
@@ -37,7 +39,7 @@ export class Http1Exchange extends Exchange {
 
   /** Closing with unread bytes resets the connection, and the answer could be lost with it. */
   #linger(): void {
-    const { front } = this;
+    const front = this.#pacer;
     this.#request.resume();
     if (front.destroyed) return;
     const timer = setTimeout(() => front.destroy(), LINGER_MS);
@@ -47,6 +49,7 @@ export class Http1Exchange extends Exchange {
     this.#request.once("end", () => {
       keep();
       front.off("close", keep);
+      front.rest();
     });
   }
 

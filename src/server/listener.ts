@@ -162,6 +162,11 @@ export class Listener implements AsyncDisposable {
       pacer.begin(request, response);
       options.onRequest(new Http1Exchange(pacer, request, response));
     });
+    // node:http would answer these without telling anybody.
+    server.on("checkExpectation", (request, response) => {
+      (request.socket as unknown as RequestPacer).begin(request, response);
+      response.writeHead(417, { connection: "close" }).end();
+    });
     return server;
   }
 
@@ -202,7 +207,7 @@ export class Listener implements AsyncDisposable {
   }
 
   #serveHttp1(socket: Socket, accept: AcceptHttp1): void {
-    const pacer = new RequestPacer(socket, this.#turns);
+    const pacer = new RequestPacer(socket, this.#turns, this.#options.idleTimeoutMs);
     pacer.isReserve = this.#decide(socket);
     if (pacer.isReserve || this.#closed) pacer.announceEnd();
     this.#pacers.add(pacer);

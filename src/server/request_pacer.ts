@@ -45,10 +45,14 @@ export class RequestPacer extends SocketFront {
   #previousByte = LINE_FEED;
   #isPumping = false;
   readonly #turns: Turns;
+  readonly #idleTimeoutMs: number;
+  #isIdle = false;
 
-  constructor(socket: Socket, turns: Turns) {
+  /** @param idleTimeoutMs How long a connection stays open whose last answer came early. */
+  constructor(socket: Socket, turns: Turns, idleTimeoutMs: number) {
     super(socket);
     this.#turns = turns;
+    this.#idleTimeoutMs = idleTimeoutMs;
   }
 
   /** To be called with each request of node:http, at once. */
@@ -74,7 +78,20 @@ export class RequestPacer extends SocketFront {
     if (this.#response !== undefined) this.#response.shouldKeepAlive = false;
   }
 
+  /**
+   * To be called when the rest of a request has come whose answer is long sent. node:http, which
+   * counts from the answer on, has stopped counting with that rest.
+   */
+  rest(): void {
+    this.#isIdle = true;
+    this.setTimeout(this.#idleTimeoutMs);
+  }
+
   protected override receive(chunk: Buffer): void {
+    if (this.#isIdle) {
+      this.#isIdle = false;
+      this.setTimeout(0);
+    }
     this.#held.push(chunk);
     this.#heldBytes += chunk.length;
     this.#pump();
@@ -107,6 +124,7 @@ export class RequestPacer extends SocketFront {
         this.#isInRequestLine = true;
         this.#previousByte = LINE_FEED;
       }
+      if (this.#request === undefined && !this.#skipBlankLines()) continue;
       const part = this.#takePart();
       if (!this.#isSound(part)) return this.sayGoodbye(BAD_REQUEST);
       this.deliver(part);
@@ -114,6 +132,23 @@ export class RequestPacer extends SocketFront {
     this.#isPumping = false;
     if (this.#heldBytes <= MAX_HELD_BYTES && this.readableLength === 0) this.socket.resume();
     if (this.#hasEnded && this.#held.length === 0) super.receiveEnd();
+  }
+
+  /**
+   * Drops empty lines before a request line, as servers should (RFC 9112, section 2.2): node:http
+   * would not count the time until the next request any more.
+   *
+   * @returns whether anything is left
+   */
+  #skipBlankLines(): boolean {
+    if (!this.#isInRequestLine || this.#previousByte !== LINE_FEED) return true;
+    const first = this.#held[0]!;
+    let at = 0;
+    while (first[at] === LINE_FEED || first[at] === CARRIAGE_RETURN) at++;
+    this.#heldBytes -= at;
+    if (at === first.length) this.#held.shift();
+    else if (at > 0) this.#held[0] = first.subarray(at);
+    return at < first.length;
   }
 
   /** Takes what can hold at most the end of one header, or of one body. */
@@ -152,9 +187,7 @@ export class RequestPacer extends SocketFront {
     for (let at = 0; at < part.length && this.#isInRequestLine; at++) {
       const byte = part[at]!;
       if (byte === SPACE && this.#previousByte === SPACE) return false;
-      const isBlankLine = this.#previousByte === LINE_FEED ||
-        this.#previousByte === CARRIAGE_RETURN;
-      if (byte === LINE_FEED && !isBlankLine) this.#isInRequestLine = false;
+      if (byte === LINE_FEED) this.#isInRequestLine = false;
       this.#previousByte = byte;
     }
     return true;

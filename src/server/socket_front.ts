@@ -26,6 +26,8 @@ export abstract class SocketFront extends Duplex {
   isReserve = false;
   /** Calls in progress that ask how this server is. */
   probes = 0;
+  /** An answer was given up because the client did not take it. */
+  hasStalled = false;
   /** The socket stays a moment longer than this stream. */
   #isLeaving = false;
 

@@ -17,7 +17,13 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     await using proxy = await FaultProxy.start(server.database);
     // So that checks take a while, and requests are under way at any time.
     proxy.shape({ latencyMs: 20, jitterMs: 20 });
-    const env = { ...databaseEnv(server), DB_HOST: proxy.host, DB_PORT: String(proxy.port) };
+    const env = {
+      ...databaseEnv(server),
+      DB_HOST: proxy.host,
+      DB_PORT: String(proxy.port),
+      // Most of those that only ask for the health again are logged at this level.
+      LOG_LEVEL: "debug",
+    };
     await using service = await startService({ env });
     await service.logged("database.connected");
 

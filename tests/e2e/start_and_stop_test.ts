@@ -2,17 +2,20 @@ import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import {
+  Health as GrpcHealth,
+  HealthCheckResponse_ServingStatus as ServingStatus,
+} from "../../gen/grpc/health/v1/health_pb.ts";
 import { Health } from "../../gen/treasury/v1/health_pb.ts";
 import { eventually } from "../support/condition.ts";
 import { untilRunning } from "../support/database_support.ts";
 import { getHealth, statusOf } from "../support/health_client.ts";
 import { startPostgres } from "../support/postgres.ts";
-import { get, GET_HEALTH, RawSocket } from "../support/raw_socket.ts";
+import { GET_HEALTH, RawSocket } from "../support/raw_socket.ts";
 import { scrape } from "../support/scrape.ts";
 import {
   databaseEnv,
   launchService,
-  type LogRecord,
   ROOT,
   type ServiceUnderTest,
   startService,
@@ -92,13 +95,17 @@ Deno.test("a stopping service is not ready, finishes what runs, and ends the dat
   client.write(GET_HEALTH);
   await untilCalled(service.url);
 
+  const statuses: ServingStatus[] = [];
+  const health = createClient(GrpcHealth, createGrpcTransport({ baseUrl: service.url }));
+  const watched = assert.rejects(async () => {
+    for await (const { status } of health.watch({ service: "readiness" })) statuses.push(status);
+  }, (error) => error instanceof ConnectError && error.code === Code.Unavailable);
+  await eventually(() => statuses.length > 0, { what: "readiness is watched" });
+
   service.kill("SIGTERM");
   await service.logged("service.stopping");
-  // Only a connection with a request in flight is still read from. What it asks now is judged,
-  // but not told: the answer before it says that it is the last one.
-  client.write(get("/readyz"));
-  const probed = ({ method, status }: LogRecord) => method === "/readyz" && status === 503;
-  await eventually(() => service.logs.some(probed), { what: "it is not ready any more" });
+  await watched;
+  assert.equal(statuses.at(-1), ServingStatus.NOT_SERVING);
   await eventually(async () => {
     await assert.rejects(async () => {
       await using _late = await RawSocket.connect(port);

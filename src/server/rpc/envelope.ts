@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { compressedFlag, type Compression, envelopeDecompress } from "@connectrpc/connect/protocol";
+import { compressedFlag, type Compression } from "@connectrpc/connect/protocol";
 
 /** A flag, and the length of the message in four bytes. */
 const PREFIX_BYTES = 5;
@@ -55,8 +55,33 @@ export async function openEnvelope(
   if (flags !== compressedFlag) {
     throw new ConnectError(`protocol error: unknown flags ${flags}`, Code.InvalidArgument);
   }
-  const envelope = await envelopeDecompress({ flags, data }, compression, maxBytes);
-  return envelope.data;
+  if (compression === null) {
+    throw new ConnectError("protocol error: compressed message, but no encoding", Code.Internal);
+  }
+  return await decompress(data, compression, maxBytes);
+}
+
+/**
+ * Decompresses a message of a client.
+ *
+ * @throws {ConnectError} INVALID_ARGUMENT when it cannot be done, RESOURCE_EXHAUSTED above `maxBytes`
+ */
+export async function decompress(
+  bytes: Uint8Array,
+  compression: Compression,
+  maxBytes: number,
+): Promise<Uint8Array> {
+  try {
+    return await compression.decompress(bytes, maxBytes);
+  } catch (reason) {
+    const isTooLarge = reason instanceof ConnectError && reason.code === Code.ResourceExhausted;
+    if (isTooLarge) throw reason;
+    // Not the cause: it is the client's, and no defect of this service.
+    throw new ConnectError(
+      `the message cannot be decompressed with ${compression.name}`,
+      Code.InvalidArgument,
+    );
+  }
 }
 
 function lengthOf(bytes: Uint8Array): number {

@@ -12,7 +12,7 @@ import type { Handler, Request, Response } from "../handler.ts";
 import { fromBase64 } from "../base64.ts";
 import { Answer } from "./answer.ts";
 import { readTimeout } from "./deadline.ts";
-import { MAX_ENVELOPE_BYTES, openEnvelope, refuseLargeEnvelope } from "./envelope.ts";
+import { decompress, MAX_ENVELOPE_BYTES, openEnvelope, refuseLargeEnvelope } from "./envelope.ts";
 import type { CommonRpcOptions } from "./options.ts";
 import { methodNotAllowed, unsupportedMediaType } from "./refusals.ts";
 import { RpcContext } from "./rpc_context.ts";
@@ -105,7 +105,7 @@ export function oneMessageRpc(spec: OneMessageSpec, options: CommonRpcOptions): 
   ): Promise<Uint8Array> {
     const text = query.get("message") ?? "";
     const bytes = query.get("base64") === "1" ? base64Decode(text) : Buffer.from(text);
-    return compression ? await compression.decompress(bytes, maxRequestBytes) : bytes;
+    return compression ? await decompress(bytes, compression, maxRequestBytes) : bytes;
   }
 
   async function fromBody(
@@ -117,7 +117,7 @@ export function oneMessageRpc(spec: OneMessageSpec, options: CommonRpcOptions): 
     const timeoutMs = requestTimeoutMs;
     if (wire.kind === "connect-unary") {
       const bytes = await body.bytes({ maxBytes: maxRequestBytes, timeoutMs });
-      return compression ? await compression.decompress(bytes, maxRequestBytes) : bytes;
+      return compression ? await decompress(bytes, compression, maxRequestBytes) : bytes;
     }
     const maxBytes = maxRequestBytes + MAX_ENVELOPE_BYTES;
     const isText = wire.kind === "grpc-web-text";
