@@ -10,9 +10,10 @@ import { HEALTH } from "./dashboard/views/health.ts";
 import { POOL } from "./dashboard/views/pool.ts";
 import { QUERIES } from "./dashboard/views/queries.ts";
 import { RECOVERY } from "./dashboard/views/recovery.ts";
+import { SERVER } from "./dashboard/views/server.ts";
 
-/** The specification's five views. */
-const ROWS = [HEALTH, POOL, QUERIES, ERRORS, RECOVERY];
+/** The specification's five views, and the port. */
+const ROWS = [HEALTH, POOL, QUERIES, ERRORS, RECOVERY, SERVER];
 
 const file = new URL("../deploy/grafana/dashboards/treasury.json", import.meta.url);
 

@@ -24,7 +24,7 @@ export interface Panel {
   readonly stacked?: boolean;
 }
 
-/** A row of panels: one of the views that the specification lists. */
+/** A row of panels: one view of the service. */
 export interface Row {
   readonly title: string;
   readonly panels: readonly Panel[];
