@@ -11,6 +11,8 @@ const PLAIN_TARGET =
   /^\/(?!\/)(?:[\w\-~!$&'()*+,;=:@]|\.(?!\.?(?:[/?]|$))|\/(?!\.{1,2}(?:[/?]|$)))*$/;
 /** A host, with or without a port, that needs no parser to be valid. */
 const PLAIN_HOST = /^[\w.-]+(?::\d{1,5})?$/;
+/** What ends a host in a URL (RFC 3986, section 3.2). */
+const NO_HOST = /^$|[/?#@\\\s]/;
 
 /**
  * One request and its answer on a connection: what {@linkcode Request} is made of, and how the
@@ -53,7 +55,9 @@ export abstract class Exchange implements Request {
     const path = query === -1 ? this.#target : this.#target.slice(0, query);
     if (PLAIN_TARGET.test(path) && PLAIN_HOST.test(this.#host)) return path;
     // The scheme does not matter for the path.
-    return this.#host === "" ? "" : URL.parse(this.#target, `http://${this.#host}`)?.pathname ?? "";
+    return NO_HOST.test(this.#host)
+      ? ""
+      : URL.parse(this.#target, `http://${this.#host}`)?.pathname ?? "";
   }
 
   get url(): string {
@@ -97,7 +101,7 @@ export abstract class Exchange implements Request {
   }
 
   get hasLeft(): boolean {
-    return this.#hasEnded && !this.#isAnswered;
+    return !this.#isAnswered && (this.#hasEnded || this.isGone);
   }
 
   onEnd(listener: () => void): void {
@@ -155,6 +159,8 @@ export abstract class Exchange implements Request {
   /** Ends the exchange without an answer, or in the middle of it. */
   abstract cut(): void;
 
+  /** Whether nothing reaches the client any more; known before the end of the exchange. */
+  protected abstract readonly isGone: boolean;
   /** Where the answer goes. */
   protected abstract readonly writable: Writable;
   /** What the client has not taken yet. */

@@ -61,6 +61,10 @@ export class Http1Exchange extends Exchange {
     this.front.destroy();
   }
 
+  protected get isGone(): boolean {
+    return this.front.destroyed && !this.writable.writableFinished;
+  }
+
   protected get unsentBytes(): number {
     return this.writable.writableLength + this.front.writableLength;
   }

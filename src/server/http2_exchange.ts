@@ -50,6 +50,11 @@ export class Http2Exchange extends Exchange {
     this.writable.close(INTERNAL_ERROR);
   }
 
+  protected get isGone(): boolean {
+    const { aborted, destroyed, closed, writableFinished } = this.writable;
+    return aborted || ((destroyed || closed) && !writableFinished);
+  }
+
   protected get unsentBytes(): number {
     const { writableLength, writableEnded, writableFinished } = this.writable;
     return writableLength + (writableEnded && !writableFinished ? 1 : 0);
@@ -79,7 +84,10 @@ export class Http2Exchange extends Exchange {
     if (stream.destroyed || stream.readableEnded) return;
     // A reset would overtake what is still to be sent.
     if (stream.state.localClose === 1) stream.close(NO_ERROR);
-    else setTimeout(() => this.#dropRequest(), DROP_RETRY_MS);
+    else {
+      const timer = setTimeout(() => this.#dropRequest(), DROP_RETRY_MS);
+      this.onEnd(() => clearTimeout(timer));
+    }
   }
 
   protected sendEnd(): void {

@@ -135,6 +135,7 @@ export class Listener implements AsyncDisposable {
     for (const pacer of this.#pacers) pacer.announceEnd();
     await promise;
     await Promise.all([...this.#sockets].map((socket) => once(socket, "close")));
+    this.#turns[Symbol.dispose]();
   }
 
   #createHttp1(): http.Server {

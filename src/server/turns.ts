@@ -1,4 +1,4 @@
-import { setImmediate } from "node:timers";
+import { clearImmediate, setImmediate } from "node:timers";
 
 /** Requests that may begin in one turn: some milliseconds of work. */
 const REQUESTS_A_TURN = 64;
@@ -13,10 +13,10 @@ const REQUESTS_A_CONNECTION = 8;
  * would be heard for seconds. Here the next ones wait, in the order in which they came, and between
  * two turns everything else is looked at: new connections, probes, the database.
  */
-export class Turns {
+export class Turns implements Disposable {
   readonly #waiting: ((share: number) => void)[] = [];
   #left = REQUESTS_A_TURN;
-  #isScheduled = false;
+  #next: { readonly cancel: () => void } | undefined;
 
   /** Whether a request may begin now, because nobody waits and this turn has room for it. */
   take(): boolean {
@@ -33,15 +33,18 @@ export class Turns {
   }
 
   #schedule(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
+    if (this.#next !== undefined) return;
     // While something is to be done at once, Deno looks at its sockets at every 61st round of its
     // loop only. So the next turn is a moment after what this one has set off.
-    setImmediate(() => setTimeout(() => this.#begin(), PAUSE_MS));
+    const immediate = setImmediate(() => {
+      const timer = setTimeout(() => this.#begin(), PAUSE_MS);
+      this.#next = { cancel: () => clearTimeout(timer) };
+    });
+    this.#next = { cancel: () => clearImmediate(immediate) };
   }
 
   #begin(): void {
-    this.#isScheduled = false;
+    this.#next = undefined;
     this.#left = REQUESTS_A_TURN;
     // Who has more comes again at the end.
     for (let turns = this.#waiting.length; turns > 0 && this.#left > 0; turns--) {
@@ -50,5 +53,10 @@ export class Turns {
       this.#waiting.shift()!(share);
     }
     if (this.#waiting.length > 0) this.#schedule();
+  }
+
+  /** Nobody who waits is called back any more. */
+  [Symbol.dispose](): void {
+    this.#next?.cancel();
   }
 }

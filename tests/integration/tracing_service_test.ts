@@ -20,7 +20,9 @@ function newTrace() {
 }
 
 async function start(server: TestPostgres, env: Record<string, string>) {
-  const service = await startService({ env: { ...databaseEnv(server), ...env } });
+  // Most calls that only ask for the health again are logged at this level.
+  const common = { ...databaseEnv(server), LOG_LEVEL: "debug" };
+  const service = await startService({ env: { ...common, ...env } });
   await eventually(async () => await statusOf(`${service.url}/readyz`) === 200);
   // The change to connected is checked too: a call that joined that check has none in its own trace.
   const checks = { dependency: "postgresql-primary", status: "healthy" };
