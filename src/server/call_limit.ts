@@ -92,10 +92,9 @@ export class CallLimit implements Disposable {
   }
 
   #endStalled(): void {
-    const before = performance.now() - this.#options.stallTimeoutMs;
     for (const calls of [this.#calls, this.#probes, this.#refusals]) {
       for (const exchange of calls) {
-        if (exchange.isStuckSince(before)) this.#giveUp(exchange);
+        if (exchange.isStuckFor(this.#options.stallTimeoutMs)) this.#giveUp(exchange);
       }
     }
   }
@@ -103,7 +102,7 @@ export class CallLimit implements Disposable {
   #giveUp(exchange: Exchange): void {
     this.#stalledCount++;
     exchange.front.hasStalled = true;
-    exchange.cut();
+    exchange.giveUp();
   }
 
   [Symbol.dispose](): void {

@@ -9,8 +9,6 @@ export type NodeHeader = Readonly<Record<string, string | string[] | undefined>>
 /** A target that needs no parser to be in normal form. */
 const PLAIN_TARGET =
   /^\/(?!\/)(?:[\w\-~!$&'()*+,;=:@]|\.(?!\.?(?:[/?]|$))|\/(?!\.{1,2}(?:[/?]|$)))*$/;
-/** A host, with or without a port, that needs no parser to be valid. */
-const PLAIN_HOST = /^[\w.-]+(?::\d{1,5})?$/;
 /** What ends a host in a URL (RFC 3986, section 3.2). */
 const NO_HOST = /^$|[/?#@\\\s]/;
 
@@ -28,7 +26,7 @@ export abstract class Exchange implements Request {
   outcome: Code | "ok" | undefined;
   #url: URL | undefined;
   readonly #host: string;
-  readonly #target: string;
+  readonly target: string;
   readonly #fields: NodeHeader;
   #header: Headers | undefined;
   #controller: AbortController | undefined;
@@ -37,32 +35,36 @@ export abstract class Exchange implements Request {
   #wake: (() => void) | undefined;
   #isAnswered = false;
   #hasEnded = false;
-  /** When the answer last went on, in monotonic milliseconds. */
-  #wroteAt = 0;
+  /** What the client had not taken yet at the last look, and since when that is not less. */
+  #unsentBytes = 0;
+  #unsentSince = 0;
 
   constructor(front: SocketFront, fields: NodeHeader, host: string | undefined, target: string) {
     this.front = front;
     this.#fields = fields;
     this.#host = host ?? "";
-    this.#target = target;
+    this.target = target;
     this.path = this.#readPath();
   }
 
   run: Request["run"] = (action) => action();
 
   #readPath(): string {
-    const query = this.#target.indexOf("?");
-    const path = query === -1 ? this.#target : this.#target.slice(0, query);
-    if (PLAIN_TARGET.test(path) && PLAIN_HOST.test(this.#host)) return path;
+    const query = this.target.indexOf("?");
+    const path = query === -1 ? this.target : this.target.slice(0, query);
+    // A client asks for one host on all of a connection.
+    if (this.#host !== this.front.validHost) {
+      if (NO_HOST.test(this.#host) || !URL.canParse(`http://${this.#host}`)) return "";
+      this.front.validHost = this.#host;
+    }
+    if (PLAIN_TARGET.test(path)) return path;
     // The scheme does not matter for the path.
-    return NO_HOST.test(this.#host)
-      ? ""
-      : URL.parse(this.#target, `http://${this.#host}`)?.pathname ?? "";
+    return URL.parse(this.target, `http://${this.#host}`)?.pathname ?? "";
   }
 
   get url(): string {
     const scheme = this.front.encrypted ? "https" : "http";
-    this.#url ??= new URL(this.#target, `${scheme}://${this.#host}`);
+    this.#url ??= new URL(this.target, `${scheme}://${this.#host}`);
     return this.#url.href;
   }
 
@@ -108,8 +110,11 @@ export abstract class Exchange implements Request {
     if (this.#hasEnded) return listener();
     const first = this.#endListeners;
     this.#endListeners = first === undefined ? listener : () => {
-      first();
-      listener();
+      try {
+        first();
+      } finally {
+        listener();
+      }
     };
   }
 
@@ -118,35 +123,44 @@ export abstract class Exchange implements Request {
     return this.#hasEnded;
   }
 
-  /** Whether a part of the answer has been waiting for the client since `before`. */
-  isStuckSince(before: number): boolean {
-    return this.#wroteAt > 0 && this.#wroteAt < before && this.unsentBytes > 0;
+  /**
+   * Whether the client has taken nothing of what waits for it for so long, in milliseconds. It is
+   * known by looking again and again.
+   */
+  isStuckFor(timeoutMs: number): boolean {
+    const [before, now] = [this.#unsentBytes, performance.now()];
+    this.#unsentBytes = this.unsentBytes;
+    if (before === 0 || this.#unsentBytes < before) this.#unsentSince = now;
+    return this.#unsentBytes > 0 && now - this.#unsentSince >= timeoutMs;
   }
 
-  /** Whether all of the answer has been written, though the client may not have taken it yet. */
-  get isWritten(): boolean {
-    return this.writable.writableEnded;
+  /** Ends the exchange for everybody, also where the runtime would not notice. */
+  giveUp(): void {
+    this.cut();
+    this.ended();
+  }
+
+  /** Whether nobody is there to be answered. */
+  get #isOver(): boolean {
+    return this.#hasEnded || this.isGone;
   }
 
   /** Sends the answer. Never fails: a client that cannot be told any more is no error. */
   async send({ status, header = {}, body, trailer }: Response): Promise<void> {
     if (body === undefined || body instanceof Uint8Array) {
-      if (!this.#hasEnded) this.sendWhole(status, header, body, trailer);
-      this.#wroteAt = performance.now();
+      if (!this.#isOver) this.sendWhole(status, header, body, trailer);
       return;
     }
     const chunks = body[Symbol.asyncIterator]();
     try {
       // The header may still change until there is a first chunk.
       let chunk = await chunks.next();
-      if (this.#hasEnded) return;
+      if (this.#isOver) return;
       this.sendHeader(status, header, trailer);
-      for (; !chunk.done && !this.#hasEnded; chunk = await chunks.next()) {
-        this.#wroteAt = performance.now();
+      for (; !chunk.done && !this.#isOver; chunk = await chunks.next()) {
         if (!this.writable.write(chunk.value)) await this.#drained();
       }
-      if (!this.#hasEnded) this.sendEnd(trailer);
-      this.#wroteAt = performance.now();
+      if (!this.#isOver) this.sendEnd(trailer);
     } finally {
       // Not awaited: it may hang on what nobody wants any more, and its failure is nobody's.
       Promise.resolve(chunks.return?.()).catch(() => {});

@@ -156,7 +156,7 @@ export class FrameGuard extends SocketFront {
       this.#share = 0;
       if (this.#held.length > 0) return;
       if (this.#hasEnded) super.receiveEnd();
-      else this.socket.resume();
+      else if (this.readableLength === 0) this.socket.resume();
     });
   }
 

@@ -43,7 +43,7 @@ export function frontDoor(
     try {
       await exchange.send(await handler(exchange));
     } catch (error) {
-      if (!exchange.hasEnded) onError(error);
+      if (!exchange.hasEnded && !exchange.hasLeft) onError(error);
       exchange.cut();
     }
   };

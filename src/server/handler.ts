@@ -30,6 +30,8 @@ export interface Request {
   /** In normal form, without the query. */
   readonly path: string;
   readonly url: string;
+  /** As it was sent: a path with its query, or a whole URL. */
+  readonly target: string;
   /** Address of the client as `host:port`; empty when it has already left. */
   readonly peer: string;
   /** Whether the client was let in by a certificate of its own. */

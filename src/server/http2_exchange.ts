@@ -11,6 +11,8 @@ const REFUSED_STREAM = 7;
 
 /** How soon to look again whether an answer has gone out, before its request is dropped. */
 const DROP_RETRY_MS = 5;
+/** How long a stream may take to end whose request is dropped. */
+const DROP_TIMEOUT_MS = 100;
 
 /** A request on a stream of an HTTP/2 connection. */
 export class Http2Exchange extends Exchange {
@@ -29,6 +31,8 @@ export class Http2Exchange extends Exchange {
     super(front, header, header[":authority"] ?? header.host, header[":path"] ?? "");
     this.method = header[":method"] ?? "";
     this.writable = stream;
+    // One that is closed with unread bytes in it would wait for a reader, and never say so.
+    stream.once("aborted", () => stream.destroy());
     stream.once("close", () => {
       if (stream.writableFinished && stream.rstCode === NO_ERROR) this.answered();
       this.ended();
@@ -47,7 +51,10 @@ export class Http2Exchange extends Exchange {
   }
 
   cut(): void {
-    this.writable.close(INTERNAL_ERROR);
+    const stream = this.writable;
+    if (stream.closed) stream.destroy();
+    else stream.close(INTERNAL_ERROR);
+    stream.resume();
   }
 
   protected get isGone(): boolean {
@@ -83,11 +90,14 @@ export class Http2Exchange extends Exchange {
     const stream = this.writable;
     if (stream.destroyed || stream.readableEnded) return;
     // A reset would overtake what is still to be sent.
-    if (stream.state.localClose === 1) stream.close(NO_ERROR);
-    else {
-      const timer = setTimeout(() => this.#dropRequest(), DROP_RETRY_MS);
-      this.onEnd(() => clearTimeout(timer));
-    }
+    const hasGoneOut = stream.state.localClose === 1;
+    if (hasGoneOut) stream.close(NO_ERROR);
+    // Whoever was reading the request may have stopped: then its bytes keep the stream from its end.
+    const timer = setTimeout(
+      () => hasGoneOut ? stream.destroy() : this.#dropRequest(),
+      hasGoneOut ? DROP_TIMEOUT_MS : DROP_RETRY_MS,
+    );
+    this.onEnd(() => clearTimeout(timer));
   }
 
   protected sendEnd(): void {

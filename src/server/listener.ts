@@ -2,6 +2,7 @@ import http from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
 import type { AddressInfo, Socket } from "node:net";
+import { setImmediate } from "node:timers";
 import { constants } from "node:http2";
 import type { SecureContextOptions, TLSSocket } from "node:tls";
 import type { TlsMaterial } from "../config/mod.ts";
@@ -220,13 +221,19 @@ export class Listener implements AsyncDisposable {
     const { onRequest } = this.#options;
     const guard = new FrameGuard(socket, { turns: this.#turns });
     guard.isReserve = this.#decide(socket);
+    const exchanges = new Set<Exchange>();
+    // Streams end with their connection, also those that the runtime forgets.
+    guard.once("close", () => setImmediate(() => exchanges.forEach((each) => each.giveUp())));
     this.#http2.once("session", (session) => {
       guardHttp2Session(session, guard, this.#options);
       session.on("stream", (stream, header, flags) => {
         // Its client has given it up in the packet that it came in.
         if (stream.closed) return;
         const hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0;
-        onRequest(new Http2Exchange(guard, stream, header, hasBody));
+        const exchange = new Http2Exchange(guard, stream, header, hasBody);
+        exchanges.add(exchange);
+        exchange.onEnd(() => exchanges.delete(exchange));
+        onRequest(exchange);
       });
     });
     this.#http2.emit("connection", guard);

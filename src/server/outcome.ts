@@ -12,7 +12,7 @@ export function protocolOf(request: Request): Protocol {
   if (contentType.startsWith("application/connect+")) return "connect";
   const unary = contentType === "application/json" || contentType === "application/proto" ||
     request.field("connect-protocol-version") !== undefined ||
-    (request.method === "GET" && /[?&]encoding=/.test(request.url));
+    (request.method === "GET" && /[?&]encoding=/.test(request.target));
   return unary ? "connect" : "http";
 }
 

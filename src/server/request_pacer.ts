@@ -12,6 +12,8 @@ const LINE_FEED = 10;
 const CARRIAGE_RETURN = 13;
 const SPACE = 32;
 
+/** How long what was sent before the end may take to be answered, in milliseconds. */
+const LINGER_MS = 1_000;
 /** Bytes that may wait behind the request that is being answered. */
 const MAX_HELD_BYTES = 65_536;
 
@@ -47,8 +49,16 @@ export class RequestPacer extends SocketFront {
   readonly #turns: Turns;
   readonly #idleTimeoutMs: number;
   #isIdle = false;
+  /** The client has closed its side, and has sent more before than was answered then. */
+  #isLingering = false;
+  /** So much is held that the client is not read from. */
+  #isFull = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param idleTimeoutMs How long a connection stays open whose last answer came early. */
+  /**
+   * @param idleTimeoutMs How long a connection stays open whose last answer came early, or that
+   * sends more than can be held.
+   */
   constructor(socket: Socket, turns: Turns, idleTimeoutMs: number) {
     super(socket);
     this.#turns = turns;
@@ -95,12 +105,36 @@ export class RequestPacer extends SocketFront {
     this.#held.push(chunk);
     this.#heldBytes += chunk.length;
     this.#pump();
-    if (this.#heldBytes > MAX_HELD_BYTES) this.socket.pause();
+    if (this.#heldBytes <= MAX_HELD_BYTES) return;
+    // Nobody notices any more whether it leaves.
+    this.socket.pause();
+    if (!this.#isFull) this.#after(this.#idleTimeoutMs, () => this.destroy());
+    this.#isFull = true;
   }
 
+  /**
+   * A client that has closed its side may still read. What it has sent is answered, but not for
+   * ever: it may as well have left.
+   */
   protected override receiveEnd(): void {
     this.#hasEnded = true;
     this.#pump();
+    if (this.#held.length === 0 || this.destroyed) return;
+    this.#isLingering = true;
+    this.#after(LINGER_MS, () => {
+      this.#held.length = 0;
+      super.receiveEnd();
+    });
+  }
+
+  #after(delayMs: number, action: () => void): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(action, delayMs);
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    clearTimeout(this.#timer);
+    super._destroy(error, done);
   }
 
   override _read(): void {
@@ -130,8 +164,13 @@ export class RequestPacer extends SocketFront {
       this.deliver(part);
     }
     this.#isPumping = false;
-    if (this.#heldBytes <= MAX_HELD_BYTES && this.readableLength === 0) this.socket.resume();
-    if (this.#hasEnded && this.#held.length === 0) super.receiveEnd();
+    if (this.#heldBytes <= MAX_HELD_BYTES && this.readableLength === 0) {
+      if (this.#isFull) clearTimeout(this.#timer);
+      this.#isFull = false;
+      this.socket.resume();
+    }
+    const isAnswering = this.#isLingering && this.#response !== undefined;
+    if (this.#hasEnded && this.#held.length === 0 && !isAnswering) super.receiveEnd();
   }
 
   /**

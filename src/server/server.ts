@@ -68,7 +68,10 @@ export class Server implements AsyncDisposable {
     return frontDoor({
       handler: this.#handler(options),
       calls: this.#calls,
-      onError: (err) => logger.error({ event: "request.failed", err }, "A request failed"),
+      onError: (err) => {
+        const { level, repeats } = limit.weigh("failed", "error");
+        logger[level]({ event: "request.failed", ...repeats, err }, "A request failed");
+      },
       onRefused: () => {
         const { level, repeats } = limit.weigh("refused", "warn");
         const max = config.maxConcurrentCalls;

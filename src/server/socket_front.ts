@@ -24,6 +24,8 @@ export abstract class SocketFront extends Duplex {
   readonly socket: TLSSocket;
   /** Came when all connections were taken; it may only ask how this server is. */
   isReserve = false;
+  /** The host of the last request, which was found to be one. */
+  validHost: string | undefined;
   /** Calls in progress that ask how this server is. */
   probes = 0;
   /** An answer was given up because the client did not take it. */
@@ -97,6 +99,13 @@ export abstract class SocketFront extends Duplex {
 
   override _final(done: Done): void {
     this.socket.end(done);
+  }
+
+  /** Closes both sides when everything has been sent; node:http does so after the last answer. */
+  destroySoon(): void {
+    if (this.writable) this.end();
+    if (this.writableFinished) this.destroy();
+    else this.once("finish", () => this.destroy());
   }
 
   override destroy(error?: Error): this {

@@ -3,7 +3,7 @@ import type { ConnectRouter } from "@connectrpc/connect";
 import { Health } from "../../gen/treasury/v1/health_pb.ts";
 import { eventually } from "../support/condition.ts";
 import { get, GET_HEALTH, post, RawSocket } from "../support/raw_socket.ts";
-import { assertUnharmed, startServer } from "../support/server.ts";
+import { assertUnharmed, startServer, WITHOUT_TIMEOUTS } from "../support/server.ts";
 
 const PATH = "/treasury.v1.Health/GetHealth";
 /** A blank line and two spaces, which mean nothing in a body. */
@@ -127,6 +127,10 @@ Deno.test("pipelining: two Host headers, or one that is none, get 400", async ()
       good.replace("localhost", "a b"),
       good.replace("localhost", "a/b"),
       good.replace("localhost", ""),
+      good.replace("localhost", "a:99999"),
+      good.replace("localhost", "999.999.999.999"),
+      GET_HEALTH.replace("localhost", "a:99999"),
+      get(`${PATH}?encoding=json&message=%7B%7D`).replace("localhost", "a:99999"),
     ]
   ) {
     await using socket = await RawSocket.connect(server.port);
@@ -134,6 +138,52 @@ Deno.test("pipelining: two Host headers, or one that is none, get 400", async ()
     assert.equal((await socket.readResponse()).status, 400, JSON.stringify(bad));
   }
   await assertUnharmed(server);
+  assert.deepEqual(server.logs.filter(({ level }) => level === "error"), []);
+});
+
+Deno.test("pipelining: spaces in header values mean nothing, torn or not", async () => {
+  await using server = await startServer();
+  const bytes = get("/livez", { "User-Agent": "Mozilla  5.0   (X11)", "X-Empty": "  " });
+  for (let cut = 1; cut <= bytes.length; cut++) {
+    await using socket = await RawSocket.connect(server.port);
+    socket.write(bytes.slice(0, cut));
+    await new Promise((resolve) => setTimeout(resolve, 1)); // a packet of its own
+    socket.write(bytes.slice(cut) + bytes);
+    for (let count = 0; count < 2; count++) {
+      assert.equal((await socket.readResponse()).status, 200, `torn at ${cut}`);
+    }
+  }
+});
+
+Deno.test("pipelining: a client that leaves while requests wait is noticed", async () => {
+  await using server = await startServer(WITHOUT_TIMEOUTS);
+  const watch = GET_HEALTH.replace(PATH, "/treasury.v1.Health/WatchHealth")
+    .replace("application/json", "application/connect+json")
+    .replace("Content-Length: 2", "Content-Length: 7")
+    .replace("{}", "\0\0\0\0\x02{}");
+  const socket = await Deno.connect({ port: server.port });
+  await socket.write(new TextEncoder().encode(watch + get("/livez").repeat(3)));
+  await eventually(() => server.server.calls.inProgress === 1, { what: "the stream runs" });
+  await socket.closeWrite();
+  await eventually(() => server.server.calls.inProgress === 0, { what: "its place is free" });
+  socket.close();
+});
+
+Deno.test("pipelining: what was sent before the end is answered", async () => {
+  await using server = await startServer();
+  const socket = await Deno.connect({ port: server.port });
+  await socket.write(new TextEncoder().encode(get("/livez").repeat(10)));
+  await socket.closeWrite();
+  const text = await new Response(socket.readable).text();
+  assert.equal(text.match(/^alive$/gm)?.length, 10);
+});
+
+Deno.test("pipelining: a client that reads the last answer and stays is closed", async () => {
+  await using server = await startServer(WITHOUT_TIMEOUTS);
+  const socket = await Deno.connect({ port: server.port });
+  await socket.write(new TextEncoder().encode(get("/livez", { Connection: "close" })));
+  await eventually(() => server.server.connections === 0, { what: "the connection is closed" });
+  socket.close();
 });
 
 Deno.test("pipelining: an HTTP/1.0 request needs no Host", async () => {

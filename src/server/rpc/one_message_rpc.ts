@@ -104,7 +104,7 @@ export function oneMessageRpc(spec: OneMessageSpec, options: CommonRpcOptions): 
     compression: Compression | null,
   ): Promise<Uint8Array> {
     const text = query.get("message") ?? "";
-    const bytes = query.get("base64") === "1" ? base64Decode(text) : Buffer.from(text);
+    const bytes = query.get("base64") === "1" ? decodeBase64(text) : Buffer.from(text);
     return compression ? await decompress(bytes, compression, maxRequestBytes) : bytes;
   }
 
@@ -129,6 +129,14 @@ export function oneMessageRpc(spec: OneMessageSpec, options: CommonRpcOptions): 
         inspect: (start) => refuseLargeEnvelope(start, maxRequestBytes),
       });
     return await openEnvelope(envelope, compression, maxRequestBytes);
+  }
+}
+
+function decodeBase64(text: string): Uint8Array {
+  try {
+    return base64Decode(text);
+  } catch {
+    throw new ConnectError("the query parameter message is no base64", Code.InvalidArgument);
   }
 }
 

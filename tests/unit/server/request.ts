@@ -24,6 +24,7 @@ export function request(contentType = "application/grpc"): FakeRequest {
     method: "POST",
     path: "/a.B/C",
     url: "http://localhost/a.B/C",
+    target: "/a.B/C",
     peer: "127.0.0.1:1",
     hasClientCertificate: false,
     header,
