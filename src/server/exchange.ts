@@ -59,7 +59,8 @@ export abstract class Exchange implements Request {
     }
     if (PLAIN_TARGET.test(path)) return path;
     // The scheme does not matter for the path.
-    return URL.parse(this.target, `http://${this.#host}`)?.pathname ?? "";
+    const base = `http://${this.#host}`;
+    return URL.canParse(this.target, base) ? new URL(this.target, base).pathname : "";
   }
 
   get url(): string {
