@@ -47,7 +47,7 @@ export abstract class Exchange implements Request {
     this.path = this.#readPath();
   }
 
-  run: Request["run"] = (action) => action();
+  run: Request["run"] = runHere;
 
   #readPath(): string {
     const query = this.target.indexOf("?");
@@ -216,6 +216,8 @@ export abstract class Exchange implements Request {
     });
   }
 }
+
+const runHere: Request["run"] = (action) => action();
 
 function left(): ConnectError {
   return new ConnectError("the client has left", Code.Canceled);
