@@ -163,8 +163,9 @@ export class FrameGuard extends SocketFront {
   /** Whether the frame whose header is at `at` begins a request for which this turn has no room. */
   #mustWait(bytes: Buffer, at: number): boolean {
     if (bytes[at + 3] !== Type.HEADERS) return false;
-    if (this.#share > 0) return this.#share-- === 0;
-    return !this.#turns.take();
+    if (this.#share === 0) return !this.#turns.take();
+    this.#share--;
+    return false;
   }
 
   #readFrames(chunk: Buffer): void {
