@@ -118,7 +118,8 @@ export class ServerProcess implements AsyncDisposable {
   /** @throws {Error} When the process has ended. */
   async usage(): Promise<ServerUsage> {
     const event = `usage.${++this.#questions}`;
-    await this.#stdin.write(new TextEncoder().encode(`${event}\n`));
+    // Not awaited: of a process that has died, Deno may never say whether it has read this.
+    this.#stdin.write(new TextEncoder().encode(`${event}\n`)).catch(() => {});
     const { heapUsed, rss, connections, sessions } = await this.#logged(event);
     return {
       heapUsed: Number(heapUsed),
@@ -143,7 +144,7 @@ export class ServerProcess implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#hasExited) this.#child.kill("SIGKILL");
     await this.exited();
-    await this.#stdin.abort().catch(() => {}); // Its reader has gone.
+    this.#stdin.abort().catch(() => {}); // Its reader has gone.
   }
 
   get #started(): LogRecord | undefined {

@@ -82,7 +82,8 @@ async function leaveHttp1(port: number, moment: Moment, manner: Manner): Promise
       "mid-stream": HTTP1_WATCH,
     }[moment],
   );
-  await once(socket, "data");
+  // A server that dies closes without a word.
+  await Promise.race([once(socket, "data"), once(socket, "close")]);
   socket.resume();
   await leave(socket, manner);
 }
