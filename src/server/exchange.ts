@@ -146,7 +146,11 @@ export abstract class Exchange implements Request {
     return this.#hasEnded || this.isGone;
   }
 
-  /** Sends the answer. Never fails: a client that cannot be told any more is no error. */
+  /**
+   * Sends the answer, to whoever is still there.
+   *
+   * @throws What the body throws, and what the runtime says of a client that leaves meanwhile.
+   */
   async send({ status, header = {}, body, trailer }: Response): Promise<void> {
     if (body === undefined || body instanceof Uint8Array) {
       if (!this.#isOver) this.sendWhole(status, header, body, trailer);
@@ -154,7 +158,7 @@ export abstract class Exchange implements Request {
     }
     const chunks = body[Symbol.asyncIterator]();
     try {
-      // The header may still change until there is a first chunk.
+      // A body that fails before it has begun leaves the header unsent.
       let chunk = await chunks.next();
       if (this.#isOver) return;
       this.sendHeader(status, header, trailer);

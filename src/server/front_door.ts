@@ -39,24 +39,24 @@ export function frontDoor(
     }
     return refusal;
   };
-  const serve = async (exchange: Exchange) => {
+  const serve = async (exchange: Exchange, answer: Handler) => {
     try {
-      await exchange.send(await handler(exchange));
+      await exchange.send(await answer(exchange));
     } catch (error) {
       if (!exchange.hasEnded && !exchange.hasLeft) onError(error);
       exchange.cut();
     }
   };
   return (exchange) => {
-    if (exchange.path === "") return void exchange.send(BAD_REQUEST);
+    if (exchange.path === "") return void serve(exchange, () => BAD_REQUEST);
     const admission = calls.admit(exchange);
-    if (admission === "admitted") return void serve(exchange);
+    if (admission === "admitted") return void serve(exchange, handler);
     onRefused?.();
     if (admission === "dropped") return exchange.refuse();
     const refusal = refusalFor(exchange);
     // A status needs no flow control, and the status of gRPC is in the header already.
     const isBrief = admission === "brushed off" && refusal.body !== undefined;
-    void exchange.send(isBrief ? BRIEF_REFUSAL : refusal);
+    void serve(exchange, () => isBrief ? BRIEF_REFUSAL : refusal);
   };
 }
 
