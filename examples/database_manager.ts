@@ -15,7 +15,7 @@ database.start();
 
 const change = await database.transaction(async (tx) => {
   await tx`select set_config('audit.actor', ${"ada"}, true)`; // for the audit log; ends with it
-  const [row] = await tx<{ actor: string; isolation: string }[]>`
+  const [row] = await tx<{ actor: string; isolation: string }>`
     select current_setting('audit.actor') as actor,
       current_setting('transaction_isolation') as isolation`;
   return row;

@@ -1,4 +1,5 @@
-import type { Sql } from "./connection/driver.ts";
+import { DatabaseError } from "./errors.ts";
+import type { Sql } from "./connection/sql.ts";
 
 /** What limits the connections of this service: the server, the role or the database. */
 export type BudgetScope = "server" | "role" | "database";
@@ -58,7 +59,7 @@ function left({ limit, othersInUse }: BudgetLimit): number {
  * `max_connections`.
  */
 export async function readLimits(sql: Sql): Promise<[BudgetLimit, ...BudgetLimit[]]> {
-  const [row] = await sql<[LimitsRow]>`
+  const [row] = await sql<LimitsRow>`
     with sessions as (
       -- Background workers lack a role or a database. Of others' sessions the kind is hidden.
       select usename = current_user as is_role, datname = current_database() as is_database,
@@ -80,6 +81,7 @@ export async function readLimits(sql: Sql): Promise<[BudgetLimit, ...BudgetLimit
     from pg_roles as role, pg_database as database
     where role.rolname = current_user and database.datname = current_database()
   `;
+  if (row === undefined) throw new DatabaseError("QUERY_FAILED");
   const server: BudgetLimit = {
     scope: "server",
     limit: row.server_limit,

@@ -1,8 +1,8 @@
 import type { DatabaseConfig } from "../config/mod.ts";
 import { type ConnectionBudget, connectionBudget, describeShortage, readLimits } from "./budget.ts";
 import type { Logger } from "./logger.ts";
-import type { Lender } from "./operation/lender.ts";
 import { runOperation } from "./operation/operation.ts";
+import type { Lend } from "./operation/time_limit.ts";
 
 /**
  * Compares what all replicas may open with what the server allows. It only warns: nothing is broken
@@ -30,12 +30,12 @@ export class BudgetCheck {
    * Checks once, within the ping timeout. Never rejects: without an answer the last budget stays,
    * because a server that hides its numbers can still be used.
    */
-  async run(lender: Lender, signal: AbortSignal): Promise<void> {
+  async run(lend: Lend, signal: AbortSignal): Promise<void> {
     const { pooler, pingTimeoutMs } = this.#config;
     if (pooler === "transaction") return;
     try {
       const options = { signal, timeoutMs: pingTimeoutMs };
-      this.#found(connectionBudget(this.#config, await runOperation(lender, readLimits, options)));
+      this.#found(connectionBudget(this.#config, await runOperation(lend, readLimits, options)));
     } catch (err) {
       if (signal.aborted) return;
       const event = "database.connection_budget_unknown";

@@ -2,8 +2,8 @@ import type { DatabaseConfig } from "../config/mod.ts";
 import type { AccessMode } from "./access_mode.ts";
 import type { ConnectionBudget } from "./budget.ts";
 import { BudgetCheck } from "./budget_check.ts";
-import { systemClock } from "./clock.ts";
-import type { Parameter } from "./connection/driver.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import type { Rows, SqlValue } from "./connection/sql.ts";
 import type { DatabaseError } from "./errors.ts";
 import { Lanes, type LaneView, type OperatorCircuit } from "./lane/lanes.ts";
 import type { PingOptions } from "./lane/pinger.ts";
@@ -16,8 +16,7 @@ import {
   runStatement,
   type Work,
 } from "./operation/operation.ts";
-import { runTransaction } from "./operation/transaction.ts";
-import type { TransactionOptions } from "./operation/transaction_options.ts";
+import { runTransaction, type TransactionOptions } from "./operation/transaction.ts";
 import type { Transaction } from "./operation/transaction_scope.ts";
 import type { CloseOptions, PoolStats } from "./pool/mod.ts";
 import { type DatabaseState, StateHolder, type StateListener } from "./state.ts";
@@ -32,10 +31,10 @@ export interface PingResult {
 }
 
 /** Runs the statement of a template string. */
-export type QueryTag = <Row extends object>(
+export type QueryTag = <Row extends object = Record<string, unknown>>(
   strings: TemplateStringsArray,
-  ...parameters: readonly Parameter[]
-) => Promise<readonly Row[]>;
+  ...values: readonly SqlValue[]
+) => Promise<Rows<Row>>;
 
 /**
  * Keeps the service connected to its database: a pool of connections, a circuit
@@ -65,6 +64,8 @@ export class DatabaseManager implements AsyncDisposable {
   readonly #state: StateHolder;
   readonly #budget: BudgetCheck;
   readonly #lanes: Lanes;
+  readonly #clock: Clock;
+  readonly #random: () => number;
   #ending: "closing" | "closed" | undefined;
 
   constructor(config: DatabaseConfig, options: DatabaseManagerOptions = {}) {
@@ -72,6 +73,8 @@ export class DatabaseManager implements AsyncDisposable {
     const { observer, prepare, lookup, onPassword } = options;
     this.config = config;
     this.#observer = observer;
+    this.#clock = clock;
+    this.#random = random;
     this.#state = new StateHolder(logger, () => clock.now());
     this.#budget = new BudgetCheck(config, logger);
     this.#lanes = new Lanes(config, {
@@ -161,23 +164,29 @@ export class DatabaseManager implements AsyncDisposable {
    * @throws {DatabaseError} As {@linkcode DatabaseManager.withConnection}.
    */
   query(options: OperationOptions): QueryTag;
-  query<Row extends object>(
+  query<Row extends object = Record<string, unknown>>(
     strings: TemplateStringsArray,
-    ...parameters: readonly Parameter[]
-  ): Promise<readonly Row[]>;
+    ...values: readonly SqlValue[]
+  ): Promise<Rows<Row>>;
   query(
     first: OperationOptions | TemplateStringsArray,
-    ...parameters: readonly Parameter[]
-  ): QueryTag | Promise<readonly object[]> {
-    if (isTemplate(first)) {
-      return this.#operation(
-        "query",
-        () => runStatement(this.#lanes.lender(undefined), first, parameters),
-      );
-    }
-    const lender = this.#lanes.lender(first.access);
-    return <Row extends object>(strings: TemplateStringsArray, ...values: readonly Parameter[]) =>
-      this.#operation("query", () => runStatement<Row>(lender, strings, values, first));
+    ...values: readonly SqlValue[]
+  ): QueryTag | Promise<Rows<object>> {
+    if (isTemplate(first)) return this.#query(first, values);
+    return <Row extends object>(strings: TemplateStringsArray, ...values: readonly SqlValue[]) =>
+      this.#query<Row>(strings, values, first);
+  }
+
+  #query<Row extends object>(
+    strings: TemplateStringsArray,
+    values: readonly SqlValue[],
+    options?: OperationOptions,
+  ): Promise<Rows<Row>> {
+    const lend = this.#lanes.lender(options?.access);
+    return this.#operation(
+      "query",
+      () => runStatement(lend, strings, values, options, this.#clock),
+    );
   }
 
   /**
@@ -194,8 +203,8 @@ export class DatabaseManager implements AsyncDisposable {
     work: Work<T>,
     options: OperationOptions = {},
   ): Promise<T> {
-    const lender = this.#lanes.lender(options.access);
-    return this.#operation("connection", () => runOperation(lender, work, options));
+    const lend = this.#lanes.lender(options.access);
+    return this.#operation("connection", () => runOperation(lend, work, options, this.#clock));
   }
 
   /**
@@ -209,8 +218,9 @@ export class DatabaseManager implements AsyncDisposable {
     work: (tx: Transaction) => T | Promise<T>,
     options: TransactionOptions = {},
   ): Promise<T> {
-    const lender = this.#lanes.lender(options.readOnly === true ? "read" : "write");
-    return this.#operation("transaction", () => runTransaction(lender, work, options));
+    const lend = this.#lanes.lender(options.readOnly === true ? "read" : "write");
+    const time = { clock: this.#clock, random: this.#random };
+    return this.#operation("transaction", () => runTransaction(lend, work, options, time));
   }
 
   /**

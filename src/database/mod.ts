@@ -10,7 +10,18 @@ export type { CircuitSnapshot, CircuitState, CircuitTransition } from "./circuit
 export { type Clock, systemClock } from "./clock.ts";
 export { connect, type ConnectOptions } from "./connection/connect.ts";
 export type { Connection, ServerRole } from "./connection/connection.ts";
-export type { Parameter, Sql } from "./connection/driver.ts";
+export {
+  type Json,
+  type Parameter,
+  type Rows,
+  type Sql,
+  sql,
+  type SqlPart,
+  type SqlParts,
+  type SqlValue,
+  type Statement,
+  type StreamOptions,
+} from "./connection/sql.ts";
 export { codeOfSystemError } from "./error_codes.ts";
 export { classify, DatabaseError, type DatabaseErrorCode } from "./errors.ts";
 export type { LaneView, OperatorCircuit } from "./lane/lanes.ts";
@@ -43,5 +54,5 @@ export type { OperationOptions } from "./operation/operation.ts";
 export { peekSchemaVersion } from "./migration/peek_version.ts";
 export type { CloseOptions, CloseReason, PoolStats } from "./pool/mod.ts";
 export type { DatabaseState, DatabaseStatus, StateChange, StateListener } from "./state.ts";
-export type { IsolationLevel, TransactionOptions } from "./operation/transaction_options.ts";
+export type { IsolationLevel, TransactionOptions } from "./operation/transaction.ts";
 export type { Transaction } from "./operation/transaction_scope.ts";

@@ -1,6 +1,5 @@
 import type { Clock } from "./clock.ts";
-import type { Connection } from "./connection/connection.ts";
-import type { StatementObserver } from "./connection/observed_statements.ts";
+import type { Connection, StatementObserver } from "./connection/connection.ts";
 
 /** Which call of the manager an operation is; `connection` is `withConnection`. */
 export type OperationName = "query" | "connection" | "transaction" | "ping";

@@ -20,7 +20,7 @@ async function running(server: TestDatabase): Promise<number> {
 
 async function backendPid(lender: TestLender): Promise<number> {
   return await runOperation(lender, async (sql) => {
-    const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+    const [row] = await sql<{ pid: number }>`select pg_backend_pid() as pid`;
     return row!.pid;
   });
 }
@@ -74,7 +74,7 @@ Deno.test("when one of several statements fails, the others are cancelled", asyn
   const own = new Error("enough");
   await assert.rejects(
     runOperation(lender, async (sql) => {
-      const sleep = assert.rejects(sql`select pg_sleep(600)`.execute());
+      const sleep = assert.rejects(sql`select pg_sleep(600)`);
       await untilRunning(server, "pg_sleep");
       void sleep;
       throw own;

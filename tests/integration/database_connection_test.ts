@@ -18,7 +18,7 @@ Deno.test("an idle connection notices that its backend was terminated", async ()
   await connection.whenClosed;
 
   assert.equal(connection.closed, true);
-  const error = await connection.sql`select 1`.catch((error) => connection.explain(error));
+  const error = await connection.sql`select 1`.catch((error) => error);
   assert.equal((error as { code: string }).code, "CONNECTION_LOST");
   assert.deepEqual(unhandled.reasons, []);
 });
@@ -27,11 +27,11 @@ Deno.test("a statement whose backend is terminated fails, and so does the next o
   await using server = await startPostgres();
   using unhandled = watchUnhandled();
   await using connection = await connect(server.config());
-  const running = connection.sql`select pg_sleep(600)`.catch((error) => connection.explain(error));
+  const running = connection.sql`select pg_sleep(600)`.catch((error) => error);
   await untilRunning(server, "pg_sleep");
   await terminateSessions(server);
 
-  const next = () => connection.sql`select 1`.catch((error) => connection.explain(error));
+  const next = () => connection.sql`select 1`.catch((error) => error);
   for (const outcome of [await running, await next(), await next(), await next()]) {
     assert.equal((outcome as { code: string }).code, "CONNECTION_LOST");
   }
@@ -52,7 +52,7 @@ Deno.test("every statement in the driver's queue fails when the connection ends"
       await using connection = await connect(server.config());
       // Parameters make the driver wait for their types, and so queue what follows.
       const statements = [600, 601, 602, 603].map((seconds) =>
-        connection.sql`select pg_sleep(${seconds})`.catch((error) => connection.explain(error))
+        connection.sql`select pg_sleep(${seconds})`.catch((error) => error)
       );
       await untilRunning(server, "pg_sleep");
       await end(connection);
@@ -84,7 +84,7 @@ Deno.test("a statement that begins between the socket's error and its close fail
   await connection.startup(signal);
 
   socket.emit("error", Object.assign(new Error("write EPIPE"), { code: "EPIPE" }));
-  const outcome = connection.sql`select pg_sleep(600)`.catch((error) => connection.explain(error));
+  const outcome = connection.sql`select pg_sleep(600)`.catch((error) => error);
   await untilRunning(server, "pg_sleep");
   const hadError = true;
   socket.emit("close", hadError);
@@ -99,8 +99,8 @@ Deno.test("a transaction never goes on in another session", async () => {
   await connection.sql`begin`;
   await connection.sql`insert into step values (1)`;
   await terminateSessions(server);
-  await assert.rejects(connection.sql`insert into step values (2)`.execute());
-  await assert.rejects(connection.sql`commit`.execute());
+  await assert.rejects(connection.sql`insert into step values (2)`);
+  await assert.rejects(connection.sql`commit`);
 
   assert.deepEqual(await server.admin("select * from step"), []);
   await untilNoSessions(server);
@@ -120,7 +120,7 @@ Deno.test("close ends in time when the server is frozen, and when a statement ru
   await using server = await startPostgres();
   using unhandled = watchUnhandled();
   const [frozen, busy] = [await connect(server.config()), await connect(server.config())];
-  const running = busy.sql`select pg_sleep(600)`.catch((error) => busy.explain(error));
+  const running = busy.sql`select pg_sleep(600)`.catch((error) => error);
   await untilRunning(server, "pg_sleep");
   await server.freeze();
   await Promise.all([frozen.close(), busy.close()]);
@@ -133,7 +133,7 @@ Deno.test("close ends in time when the server is frozen, and when a statement ru
 Deno.test("destroy fails what runs, with its reason, without the server's help", async () => {
   await using server = await startPostgres();
   await using connection = await connect(server.config());
-  const running = connection.sql`select pg_sleep(600)`.catch((error) => connection.explain(error));
+  const running = connection.sql`select pg_sleep(600)`.catch((error) => error);
   await untilRunning(server, "pg_sleep");
   await server.freeze();
   connection.destroy(new DatabaseError("PING_TIMEOUT"));
@@ -154,7 +154,7 @@ Deno.test("notices go to the listener, and not to the console", async () => {
 Deno.test("errors of a statement keep their SQLSTATE, and leave the connection usable", async () => {
   await using server = await startPostgres();
   await using connection = await connect(server.config());
-  const error = await connection.sql`select 1/0`.catch((error) => connection.explain(error));
+  const error = await connection.sql`select 1/0`.catch((error) => error);
   const { code, sqlState } = error as { code: string; sqlState: string };
   assert.deepEqual({ code, sqlState }, { code: "QUERY_FAILED", sqlState: "22012" });
   assert.deepEqual([...await connection.sql`select 1 as one`], [{ one: 1 }]);
@@ -165,12 +165,12 @@ Deno.test("a statement's own error is no outage, whatever class the server puts 
   await using connection = await connect(server.config());
   const { sql } = connection;
   const statements = [
-    ["08P01", "QUERY_FAILED", () => sql.unsafe("select $1::int + $2::int", [1])],
+    ["08P01", "QUERY_FAILED", () => sql`select $1::int + $2::int`],
     ["3D000", "QUERY_FAILED", () => sql`select pg_database_size('missing')`],
     ["42501", "INSUFFICIENT_PRIVILEGE", () => sql`select * from pg_authid`],
   ] as const;
   for (const [sqlState, code, run] of statements) {
-    const error = await run().then(() => {}, (error) => connection.explain(error));
+    const error = await run().then(() => {}, (error) => error);
     assert.ok(error instanceof DatabaseError, sqlState);
     assert.deepEqual([error.sqlState, error.code], [sqlState, code]);
     assert.equal(error.isOutage, false);

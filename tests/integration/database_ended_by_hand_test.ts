@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
+import type { Transaction } from "../../src/database/mod.ts";
 import { startManager, untilState } from "../support/database_support.ts";
 import { startPostgres } from "../support/postgres.ts";
 
-for (const end of ["rollback", "commit"]) {
-  Deno.test(`a function that ends its transaction by hand (${end}) does not succeed`, async () => {
+const ENDS: Readonly<Record<string, (tx: Transaction) => PromiseLike<unknown>>> = {
+  rollback: (tx) => tx`rollback`,
+  commit: (tx) => tx`commit`,
+};
+
+for (const [name, end] of Object.entries(ENDS)) {
+  Deno.test(`a function that ends its transaction by hand (${name}) does not succeed`, async () => {
     await using server = await startPostgres();
     await using test = startManager(server);
     const { database } = test;
@@ -11,7 +17,7 @@ for (const end of ["rollback", "commit"]) {
     await database.query`create table entry (id int)`;
     const run = database.transaction(async (tx) => {
       await tx`insert into entry values (1)`;
-      await tx.unsafe(end);
+      await end(tx);
       await tx`insert into entry values (2)`;
     });
     await assert.rejects(run, { code: "INVALID_USE", message: /ended by a statement/ });
@@ -27,7 +33,7 @@ Deno.test("a function may end a transaction by hand and begin another", async ()
   await database.query`create table entry (id int)`;
   await database.transaction(async (tx) => {
     await tx`insert into entry values (1)`;
-    await tx.unsafe("commit and chain");
+    await tx`commit and chain`;
     await tx`insert into entry values (2)`;
   });
   assert.equal((await database.query`select id from entry`).length, 2);

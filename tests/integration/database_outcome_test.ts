@@ -10,7 +10,7 @@ import { createDatabase, startPostgres, type TestDatabase } from "../support/pos
 import { poolLender, type TestLender } from "../support/database_lender.ts";
 import { terminateSessions, untilNoSessions, untilRunning } from "../support/database_support.ts";
 
-const CREATE = "create table entry (id int)";
+const create = (sql: Sql) => sql`create table entry (id int)`;
 
 async function count(server: TestDatabase): Promise<number> {
   const [row] = await server.admin<{ count: number }>("select count(*)::int from entry");
@@ -43,7 +43,7 @@ for (const [what, options, code] of LOSSES) {
     await using server = await createDatabase();
     await using proxy = await FaultProxy.start(server.database);
     await using lender = poolLender(server.config({ hosts: [proxy.address] }));
-    await runOperation(lender, (sql) => sql.unsafe(CREATE));
+    await runOperation(lender, create);
     for (const [moment, done] of CUTS) {
       await t.step(`at the ${moment}`, async () => {
         const cut = proxy.cut(onSql("insert", moment));
@@ -64,7 +64,7 @@ Deno.test("an idempotent statement that was done is done again", async () => {
   await using server = await createDatabase();
   await using proxy = await FaultProxy.start(server.database);
   await using lender = poolLender(server.config({ hosts: [proxy.address] }));
-  await runOperation(lender, (sql) => sql.unsafe(CREATE));
+  await runOperation(lender, create);
   proxy.cut(onSql("insert", "answer"));
   await insert(lender, { idempotent: true });
   assert.equal(await count(server), 2);
@@ -73,7 +73,7 @@ Deno.test("an idempotent statement that was done is done again", async () => {
 Deno.test("a statement that was never sent is lost, and not unknown", async () => {
   await using server = await startPostgres();
   await using lender = poolLender(server.config({ maxConnections: 1 }));
-  await runOperation(lender, (sql) => sql.unsafe(CREATE));
+  await runOperation(lender, create);
   const writeAfterTheEnd = async (sql: Sql) => {
     await assert.rejects(sql`select pg_terminate_backend(pg_backend_pid())`, {
       code: "COMMIT_UNKNOWN",
@@ -93,13 +93,13 @@ const ENDS: readonly (readonly [string, OperationOptions, (sql: Sql) => Promise<
     await sql`insert into entry values (2)`;
   }],
   ["STATEMENT_TIMEOUT", { timeoutMs: 1_000 }, (sql) => sql`select pg_sleep(600)`],
-  ["DEADLOCK", {}, (sql) => sql.unsafe("do $$ begin raise sqlstate '40P01'; end $$")],
+  ["DEADLOCK", {}, (sql) => sql`do $$ begin raise sqlstate '40P01'; end $$`],
 ];
 for (const [code, options, end] of ENDS) {
   Deno.test(`${code} after a statement that was done is COMMIT_UNKNOWN, unless it may be repeated`, async () => {
     await using server = await createDatabase();
     await using lender = poolLender(server.config());
-    await runOperation(lender, (sql) => sql.unsafe(CREATE));
+    await runOperation(lender, create);
     const run = (options: OperationOptions, before?: (sql: Sql) => Promise<unknown>) =>
       runOperation(lender, async (sql) => {
         await before?.(sql);
@@ -119,7 +119,8 @@ for (const [code, options, end] of ENDS) {
 Deno.test("only an idempotent statement that the server stops is repeated, once", async () => {
   await using server = await createDatabase();
   await using lender = poolLender(server.config({ options: "-c statement_timeout=500" }));
-  await runOperation(lender, (sql) => sql.unsafe(`${CREATE}; create sequence attempt`));
+  await runOperation(lender, (sql) => sql`create sequence attempt`);
+  await runOperation(lender, create);
   // Takes too long only for the first time.
   const once = (options: OperationOptions) =>
     runOperation(

@@ -77,7 +77,7 @@ async function run(
   inUse.add(connection);
   try {
     if (use.do === "kill") await terminateSessions(server, connection.backendPid);
-    const [row] = await connection.sql<{ pid: number }[]>`
+    const [row] = await connection.sql<{ pid: number }>`
       select pg_backend_pid() as pid, pg_sleep(0.002)
     `;
     assert.equal(row?.pid, connection.backendPid);

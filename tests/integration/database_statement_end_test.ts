@@ -2,10 +2,9 @@ import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
 import { connect } from "../../src/database/connection/connect.ts";
 import type { Connection } from "../../src/database/connection/connection.ts";
-import type { Sql } from "../../src/database/mod.ts";
 import { eventually } from "../support/condition.ts";
 import { afterBytes, FaultProxy } from "../support/fault_proxy.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { startPostgres } from "../support/postgres.ts";
 import {
   ends,
   fakeServer,
@@ -13,19 +12,13 @@ import {
   watchUnhandled,
 } from "../support/database_support.ts";
 
-async function endSession(server: TestPostgres, connection: Connection): Promise<void> {
-  await terminateSessions(server);
-  await connection.whenClosed;
-}
-
 /** Statements as the driver sends them in its different ways. */
-const KINDS: readonly ((sql: Sql) => PromiseLike<unknown>)[] = [
-  (sql) => sql`select 1`,
-  (sql) => sql`select ${1}::int`,
-  (sql) => sql`select ${"a"}::text, generate_series(1, 20)`,
-  (sql) => sql`rollback`.simple(),
-  (sql) => sql.unsafe("select 1; select 2"),
-  (sql) => sql.notify("channel", "payload"),
+const KINDS: readonly ((connection: Connection) => PromiseLike<unknown>)[] = [
+  ({ sql }) => sql`select 1`,
+  ({ sql }) => sql`select ${1}::int`,
+  ({ sql }) => sql`select ${"a"}::text, generate_series(1, 20)`,
+  (connection) => connection.script("rollback"),
+  (connection) => connection.script("select 1; select 2"),
 ];
 const SESSIONS = 100;
 
@@ -44,54 +37,15 @@ Deno.test("every statement ends, wherever its session is cut", async () => {
       for (let wait = randomInt(2) * turn; wait > 0; wait--) {
         await new Promise((resolve) => setImmediate(resolve));
       }
-      return await KINDS[randomInt(KINDS.length)]!(connection.sql);
+      return await KINDS[randomInt(KINDS.length)]!(connection);
     });
     for (const end of await ends(statements)) {
       if (end.status === "fulfilled") continue;
-      const { code } = connection.explain(end.reason) as { code?: string };
+      const { code } = end.reason as { code?: string };
       assert.equal(code, "CONNECTION_LOST");
     }
   }
   assert.deepEqual(unhandled.reasons, []);
-});
-
-Deno.test("what a cursor's function throws fails the statement, for each batch", async (t) => {
-  await using server = await startPostgres();
-  using unhandled = watchUnhandled();
-  await using connection = await connect(server.config());
-  const { sql } = connection;
-  const own = new Error("own");
-  const failing = {
-    "at once": () => {
-      throw own;
-    },
-    "later": async () => {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      throw own;
-    },
-  };
-  for (const [when, take] of Object.entries(failing)) {
-    // Of ten rows: the first of several batches, exactly the last one, and one that is not full.
-    for (const size of [3, 10, 100]) {
-      await t.step(`${when}, batches of ${size}`, async () => {
-        const [end] = await ends([sql`select generate_series(1, 10)`.cursor(size, take)]);
-        assert.equal(end?.status === "rejected" && end.reason, own);
-        assert.equal((await sql`select 1 as number`)[0]?.number, 1, "the session goes on");
-      });
-    }
-  }
-  assert.deepEqual(unhandled.reasons, []);
-});
-
-Deno.test("a cursor has ended when its function is done with the last batch", async () => {
-  await using server = await startPostgres();
-  await using connection = await connect(server.config());
-  let rows = 0;
-  await connection.sql`select generate_series(1, 5)`.cursor(2, async (batch) => {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    rows += batch.length;
-  });
-  assert.equal(rows, 5);
 });
 
 Deno.test("an idle session that the server ends is closed before its process has gone", async () => {
@@ -112,45 +66,61 @@ Deno.test("an idle session that the server ends is closed before its process has
   await eventually(() => connection.closed, { what: "the connection is closed" });
 });
 
-Deno.test("a statement's own cancel is refused, and harms nothing", async () => {
+Deno.test("statements run in the order in which they are waited for, one at a time", async () => {
   await using server = await startPostgres();
-  using unhandled = watchUnhandled();
   await using connection = await connect(server.config());
-  const running = connection.sql`select 1 as number from pg_sleep(0.05)`.execute();
-  assert.throws(() => running.cancel(), { code: "INVALID_USE" });
-  assert.equal((await running)[0]?.number, 1);
-  assert.deepEqual(unhandled.reasons, []);
+  const { sql } = connection;
+  await sql`create table step (number serial, what text)`;
+  const steps = ["a", "b", "c", "d"].map((what) => sql`insert into step (what) values (${what})`);
+  await Promise.all([...steps].reverse());
+  const rows = await sql<{ what: string }>`select what from step order by number`;
+  assert.deepEqual(rows.map(({ what }) => what), ["d", "c", "b", "a"]);
 });
 
-Deno.test("a cursor fails when its session ends between two batches", async () => {
+Deno.test("a statement that fails affects none of those that wait behind it", async () => {
   await using server = await startPostgres();
-  using unhandled = watchUnhandled();
-  const series = (sql: Sql) => sql`select generate_series(1, 10) as number`;
-  {
-    await using connection = await connect(server.config());
-    const read = async () => {
-      for await (const _rows of series(connection.sql).cursor(2)) {
-        await endSession(server, connection);
-      }
-    };
-    const [end] = await ends([read()]);
-    assert.equal(end?.status, "rejected", "it looked like the end of the rows");
-  }
-  {
-    await using connection = await connect(server.config());
-    for await (const _rows of series(connection.sql).cursor(2)) {
-      await endSession(server, connection);
-      break;
-    }
-  }
-  {
-    await using connection = await connect(server.config());
-    const [end] = await ends([
-      series(connection.sql).cursor(2, () => endSession(server, connection)),
-    ]);
-    assert.equal(end?.status, "rejected");
-  }
-  // The driver would write to the socket now that it has lost.
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.deepEqual(unhandled.reasons, []);
+  await using connection = await connect(server.config());
+  const { sql } = connection;
+  const statements = [
+    sql`select pg_sleep(0.05)`,
+    sql`select 1/0`,
+    sql`select ${new Date(NaN)}::timestamptz`,
+    sql`select ${undefined as never}::text`,
+    sql`select 2 as number`,
+  ];
+  const found = (await ends(statements)).map((end) =>
+    end.status === "fulfilled" ? "fulfilled" : end.reason.code
+  );
+  const expected = ["fulfilled", "QUERY_FAILED", "INVALID_USE", "INVALID_USE", "fulfilled"];
+  assert.deepEqual(found, expected);
+  assert.equal(connection.closed, false);
 });
+
+Deno.test("what waits behind a statement whose session ends was surely not done", async () => {
+  await using server = await startPostgres();
+  await using connection = await connect(server.config());
+  await connection.sql`create table entry (id int)`;
+  const statements = [
+    connection.sql`select pg_terminate_backend(pg_backend_pid())`,
+    connection.sql`insert into entry values (1)`,
+  ];
+  const [lost, behind] = await ends(statements);
+  assert.ok(lost?.status === "rejected" && behind?.status === "rejected");
+  assert.equal(connection.isUnanswered(lost.reason), true);
+  assert.equal(behind.reason.code, "CONNECTION_LOST");
+  assert.equal(connection.isUnanswered(behind.reason), false);
+  assert.deepEqual(await server.admin("select id from entry"), []);
+});
+
+for (const script of ["copy entry from stdin", "select 1; copy entry to stdout"]) {
+  Deno.test(`a script that copies with its client fails, and harms nothing: ${script}`, async () => {
+    await using server = await startPostgres();
+    using unhandled = watchUnhandled();
+    await server.admin("create table entry as select 1 as id");
+    await server.admin(`grant all on entry to "${server.database.user}"`);
+    await using connection = await connect(server.config());
+    await assert.rejects(connection.script(script), { code: "INVALID_USE", message: /COPY/ });
+    await connection.whenClosed;
+    assert.deepEqual(unhandled.reasons, []);
+  });
+}

@@ -58,7 +58,7 @@ function configOf(server: DebianServer, attempt: Attempt): DatabaseConfig {
 }
 
 async function isEncrypted(connection: Connection): Promise<boolean> {
-  const [row] = await connection.sql<{ ssl: boolean }[]>`
+  const [row] = await connection.sql<{ ssl: boolean }>`
     select ssl from pg_stat_ssl where pid = pg_backend_pid()
   `;
   return row?.ssl === true;
@@ -234,7 +234,7 @@ testUnless(
     });
     await t.step("destroy fails what runs", async () => {
       const connection = await connect(config);
-      const running = connection.sql`select pg_sleep(600)`.catch((e) => connection.explain(e));
+      const running = connection.sql`select pg_sleep(600)`.catch((e) => e);
       await eventually(async () => {
         await using admin = await connect({ ...config, user: "postgres" });
         const rows = await admin.sql`

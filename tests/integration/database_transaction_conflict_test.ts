@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { runOperation } from "../../src/database/operation/operation.ts";
 import { runTransaction } from "../../src/database/operation/transaction.ts";
-import type { TransactionOptions } from "../../src/database/operation/transaction_options.ts";
+import type { TransactionOptions } from "../../src/database/operation/transaction.ts";
 import type { Transaction } from "../../src/database/operation/transaction_scope.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { poolLender, type TestLender } from "../support/database_lender.ts";

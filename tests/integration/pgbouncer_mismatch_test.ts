@@ -94,7 +94,7 @@ for (const mode of POOL_MODES) {
       await server.admin("alter role treasury_user set statement_timeout = '30s'");
       assert.equal(await prepareSchema(bouncer.config()), undefined);
       await using connection = await connect(bouncer.config());
-      const [row] = await connection.sql<{ limit: string }[]>`
+      const [row] = await connection.sql<{ limit: string }>`
       select current_setting('statement_timeout') as limit
     `;
       assert.equal(row?.limit, "30s", "looking left nothing in the shared session");

@@ -83,7 +83,7 @@ pgBouncerTest("in session mode the search path is the session's, and ends with i
   await using bouncer = await startPgBouncer(server, "session", { settings });
   const session = async (schema: string) => {
     await using connection = await connect(bouncer.config({ schema }));
-    const [row] = await connection.sql<{ path: string }[]>`
+    const [row] = await connection.sql<{ path: string }>`
       select current_setting('search_path') as path
     `;
     return { path: row?.path, pid: connection.pooler.serverPid };

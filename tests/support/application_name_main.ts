@@ -9,7 +9,7 @@ import { connect } from "../../src/database/mod.ts";
 
 const { database } = loadConfig({ env: JSON.parse(Deno.args[0] ?? "{}") });
 await using connection = await connect(database);
-const [row] = await connection.sql<[{ name: string }]>`
+const [row] = await connection.sql<{ name: string }>`
   select current_setting('application_name') as name
 `;
-await Deno.stdout.write(new TextEncoder().encode(row.name));
+await Deno.stdout.write(new TextEncoder().encode(row!.name));

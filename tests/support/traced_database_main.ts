@@ -20,7 +20,7 @@ await database.query`insert into account values (${secret}, ${42})`;
 await database.query({ timeoutMs: 10_000 })`select balance from account where iban = ${secret}`;
 await database.transaction(async (tx) => {
   await tx`update account set balance = balance + ${1} where iban = ${secret}`;
-  await tx.unsafe(`update account set balance = 1 where iban = '${secret}'`);
+  await tx`update account set balance = 1 where iban = ${secret}`;
 });
 // The messages of these errors repeat the value.
 await database.query`select ${secret}::text::int`.catch(() => {});

@@ -38,8 +38,8 @@ async function reset({ args, signal }: CommandContext): Promise<ExitCode> {
 }
 
 async function drop(admin: DatabaseConfig, database: string, signal: AbortSignal): Promise<void> {
-  await withSession(admin, { signal }, async (sql) => {
-    await sql`drop database if exists ${sql(database)} with (force)`;
+  await withSession(admin, { signal }, async ({ sql }) => {
+    await sql`drop database if exists ${sql.identifier(database)} with (force)`;
   });
 }
 

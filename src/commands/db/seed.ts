@@ -22,9 +22,9 @@ async function seed({ args, signal }: CommandContext): Promise<void> {
   if (args.some((arg) => arg !== "--remote")) throw new UsageError(USAGE);
   const { database } = readConfig();
   requireLocal(database, args);
-  await withSession(asMigrator(database), { signal }, async (sql) => {
-    await sql.unsafe(seedScript).simple(); // one transaction
-    const [row] = await sql<{ rows: number; entries: number }[]>`
+  await withSession(asMigrator(database), { signal }, async (connection) => {
+    await connection.script(seedScript); // one transaction
+    const [row] = await connection.sql<{ rows: number; entries: number }>`
       select (select count(*) from demo_currency)::int as rows,
         (select count(*) from audit_log where table_name = 'demo_currency')::int as entries
     `;

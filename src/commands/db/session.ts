@@ -1,5 +1,10 @@
 import type { DatabaseConfig } from "../../config/mod.ts";
-import { connect, type ConnectOptions, DatabaseError, type Sql } from "../../database/mod.ts";
+import {
+  connect,
+  type Connection,
+  type ConnectOptions,
+  DatabaseError,
+} from "../../database/mod.ts";
 
 /**
  * Lets `work` use one connection and closes it afterwards. Aborting closes it at once.
@@ -9,17 +14,17 @@ import { connect, type ConnectOptions, DatabaseError, type Sql } from "../../dat
 export async function withSession<T>(
   config: DatabaseConfig,
   options: ConnectOptions,
-  work: (sql: Sql) => Promise<T>,
+  work: (connection: Connection) => Promise<T>,
 ): Promise<T> {
   const { signal } = options;
   await using connection = await connect(config, options);
   const onAbort = () => connection.destroy(new DatabaseError("ABORTED"));
   signal?.addEventListener("abort", onAbort, { once: true });
   try {
-    return await work(connection.sql);
+    return await work(connection);
   } catch (error) {
     signal?.throwIfAborted();
-    throw connection.explain(error);
+    throw error;
   } finally {
     signal?.removeEventListener("abort", onAbort);
   }

@@ -24,7 +24,7 @@ interface Finding {
 async function status({ args, signal }: CommandContext): Promise<ExitCode> {
   if (args.length > 0) throw new UsageError(USAGE);
   const { database: config } = readConfig();
-  const session = withSession(config, { signal }, async (sql) => [
+  const session = withSession(config, { signal }, async ({ sql }) => [
     await server(sql, config),
     await accessMode(sql),
     await connections(sql, config),
@@ -41,7 +41,7 @@ async function status({ args, signal }: CommandContext): Promise<ExitCode> {
 }
 
 async function server(sql: Sql, { database, schema, user }: DatabaseConfig): Promise<Finding> {
-  const [row] = await sql<{ version: string; since: string; tls: boolean }[]>`
+  const [row] = await sql<{ version: string; since: string; tls: boolean }>`
     select current_setting('server_version') as version,
       to_char(pg_postmaster_start_time() at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"') as since,
       (select ssl from pg_stat_ssl where pid = pg_backend_pid()) as tls
@@ -56,7 +56,7 @@ async function server(sql: Sql, { database, schema, user }: DatabaseConfig): Pro
 }
 
 async function accessMode(sql: Sql): Promise<Finding> {
-  const [row] = await sql<{ inRecovery: boolean; readOnly: boolean }[]>`
+  const [row] = await sql<{ inRecovery: boolean; readOnly: boolean }>`
     select pg_is_in_recovery() as "inRecovery",
       current_setting('transaction_read_only') = 'on' as "readOnly"
   `;
@@ -68,7 +68,7 @@ async function accessMode(sql: Sql): Promise<Finding> {
 
 async function connections(sql: Sql, { maxConnections }: DatabaseConfig): Promise<Finding> {
   // Unlike pg_stat_activity, this shows everyone's sessions to every role.
-  const [row] = await sql<{ open: number; most: number; reserved: number }[]>`
+  const [row] = await sql<{ open: number; most: number; reserved: number }>`
     select (select sum(numbackends) from pg_stat_database)::int as open,
       current_setting('max_connections')::int as most,
       current_setting('superuser_reserved_connections')::int
@@ -86,12 +86,12 @@ async function connections(sql: Sql, { maxConnections }: DatabaseConfig): Promis
 }
 
 async function sizes(sql: Sql): Promise<Finding> {
-  const rows = await sql<{ name: string; size: string }[]>`
+  const rows = await sql<{ name: string; size: string }>`
     select oid::regclass::text as name, pg_size_pretty(pg_total_relation_size(oid)) as size
     from pg_class where relnamespace = quote_ident(current_schema())::regnamespace and relkind in ('r', 'm')
     order by pg_total_relation_size(oid) desc limit 5
   `;
-  const [total] = await sql<{ size: string }[]>`
+  const [total] = await sql<{ size: string }>`
     select pg_size_pretty(pg_database_size(current_database())) as size
   `;
   const largest = rows.map(({ name, size }) => `${name} ${size}`).join(", ");

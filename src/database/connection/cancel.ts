@@ -1,12 +1,7 @@
 import type net from "node:net";
 import { abortable } from "../deadline.ts";
+import type { BackendKey } from "./driver.ts";
 import { classify } from "../errors.ts";
-
-/** What PostgreSQL gives a session at its start, to prove who may cancel its statements. */
-export interface BackendKey {
-  readonly pid: number;
-  readonly secret: number;
-}
 
 const CANCEL_REQUEST_BYTES = 16;
 /** 1234 in the high and 5678 in the low half, in place of a protocol version. */

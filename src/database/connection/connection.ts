@@ -1,24 +1,23 @@
 import type net from "node:net";
-import { type BackendKey, requestCancel } from "./cancel.ts";
+import { Stream } from "node:stream";
+import { requestCancel } from "./cancel.ts";
 import { abortable, Deadline } from "../deadline.ts";
-import { type ClientOptions, createClient, type Sql } from "./driver.ts";
-import { classify, DatabaseError, isDatabaseFailure } from "../errors.ts";
-import { Farewell } from "./farewell.ts";
-import { intercept } from "./intercept.ts";
-import { observeStatements, type StatementObserver } from "./observed_statements.ts";
+import {
+  type BackendKey,
+  Client,
+  type ClientOptions,
+  type DriverResult,
+  Execution,
+  type Protocol,
+} from "./driver.ts";
+import { classify, DatabaseError } from "../errors.ts";
 import { PoolerCheck, type PoolerConfig, searchPath } from "./pooler.ts";
-import { RunningStatements } from "./running_statements.ts";
 import type { Resource } from "../pool/mod.ts";
-import type { StatementListener } from "./statement.ts";
-import { TransactionStatus } from "./transaction_status.ts";
+import { createSql, type Rows, type Sql, type StatementText } from "./sql.ts";
+import { Wire } from "./wire.ts";
 
 /** PostgreSQL's message that ends a session. */
 const TERMINATE = new Uint8Array(["X".charCodeAt(0), 0, 0, 0, 4]);
-
-/** As the driver spells it. */
-function closedError(): Error {
-  return Object.assign(new Error("The connection has closed"), { code: "CONNECTION_CLOSED" });
-}
 
 /** How long a polite close may take before the socket is destroyed. */
 const END_GRACE_MS = 1000;
@@ -31,7 +30,39 @@ export interface ServerRole {
   readonly readOnly: boolean;
 }
 
-/** Who connects, where and how; see {@linkcode ClientOptions}. */
+/** One run of one server, as it reports itself: whatever address leads to it. */
+export interface ServerRun {
+  readonly address: string;
+  readonly startedAt: string;
+}
+
+/** What a connection is waiting for, at one moment. */
+export interface Wait {
+  /** A different one for each statement. */
+  readonly statement: unknown;
+  /** How many times something has come from the server. */
+  readonly heardCount: number;
+}
+
+/**
+ * Called when a statement is sent, in the asynchronous context of its caller. The result, if any,
+ * is called when the statement has ended, in any context.
+ */
+export type StatementObserver = () => ((statement: EndedStatement) => void) | undefined;
+
+/** A statement that was answered, or never will be. */
+export interface EndedStatement {
+  /** Its first word in upper case, such as `SELECT`; `UNKNOWN` when it has none. */
+  readonly command: string;
+  /** With placeholders for parameters; undefined for a script, which may hold values. */
+  readonly text: string | undefined;
+  readonly host: string;
+  readonly port: number;
+  /** What it failed with. */
+  readonly error: DatabaseError | undefined;
+}
+
+/** Where and as whom a connection logs in; see {@linkcode ClientOptions}. */
 export interface ConnectionOptions extends Omit<ClientOptions, "socket"> {
   /** Opens another socket to the same server, encrypted in the same way; for cancel requests. */
   readonly dial: (signal: AbortSignal) => Promise<net.Socket>;
@@ -49,79 +80,111 @@ interface RoleRow {
   readonly server_address: string;
 }
 
-/** One run of one server, as it says itself: whatever address leads to it. */
-export interface ServerRun {
-  readonly address: string;
-  readonly startedAt: string;
+/** Why a statement must not be sent any more; undefined while it may be. */
+type Refusal = () => DatabaseError | undefined;
+
+/** A statement that was sent, or waits for its turn. */
+class Pending extends Execution {
+  /** The rows, or a {@linkcode DatabaseError}. */
+  readonly rows: Promise<Rows<object>>;
+  readonly settle: PromiseWithResolvers<Rows<object>>;
+  /** Called when it has ended, if somebody observes it. */
+  stopObserving: ReturnType<StatementObserver>;
+  /** Called when its turn has come. */
+  begin: (() => void) | undefined;
+  /** What was not sent was surely not done. */
+  isSent = false;
+  readonly #ended: (statement: Pending, error: unknown, result?: DriverResult) => void;
+
+  constructor(
+    text: string,
+    parameters: readonly unknown[],
+    protocol: Protocol,
+    ended: (statement: Pending, error: unknown, result?: DriverResult) => void,
+  ) {
+    super(text, parameters, protocol);
+    this.settle = Promise.withResolvers();
+    this.rows = this.settle.promise;
+    this.#ended = ended;
+  }
+
+  protected override onEnd(error: unknown, result?: DriverResult): void {
+    this.#ended(this, error, result);
+  }
 }
 
-/** What a connection is waiting for, at one moment. */
-export interface Wait {
-  /** Another one for each statement. */
-  readonly statement: unknown;
-  /** How many times something has come from the server. */
-  readonly heardCount: number;
+/** As the driver spells it. */
+function closedError(): Error {
+  return Object.assign(new Error("The connection has closed"), { code: "CONNECTION_CLOSED" });
 }
 
 /**
- * One session on one socket: a postgres.js client that connects once and is
- * never used again after its socket has closed, because the driver would
- * silently continue on a new session. Opened by `connect`.
+ * One session on one socket: a postgres.js client that connects once and is never used again after
+ * its socket has closed, because the driver would silently continue on a new session. Opened by
+ * `connect`.
+ *
+ * Statements are sent one at a time, in the order of their calls: a statement that fails, that is
+ * cancelled, or whose plan has become stale then affects no other, and each settles exactly when
+ * the server is ready for the next (ReadyForQuery), so that the transaction status is known.
  */
 export class Connection implements Resource, AsyncDisposable {
   /** Runs statements. They fail at once when the connection is closed. */
   readonly sql: Sql;
+  /** Names of the cursors that are open; see `sql.stream`. */
+  readonly cursors = new Set<string>();
   readonly createdAt = new Date();
   /** Resolves when the socket has closed, for whatever reason. Never rejects. */
   readonly whenClosed: Promise<void>;
 
+  readonly #options: ConnectionOptions;
   readonly #socket: net.Socket;
-  readonly #dial: ConnectionOptions["dial"];
-  readonly #config: PoolerConfig;
+  readonly #client: Client;
   readonly #pooler: PoolerCheck;
-  readonly #farewell = new Farewell();
-  readonly #transaction = new TransactionStatus();
-  readonly #statements = new RunningStatements({
-    refusal: () => this.closed ? this.#loss(closedError()) : undefined,
-    onMixUp: () => {
-      this.destroy();
-      return closedError();
-    },
-  });
+  readonly #wire = new Wire();
+  #running: Pending | undefined;
+  /** Statements that wait for their turn. */
+  readonly #queue: Pending[] = [];
+  #idle: PromiseWithResolvers<void> | undefined;
+  /** What statements failed with whose answers were lost. */
+  readonly #unanswered = new WeakSet<object>();
   #backendKey: BackendKey = { pid: 0, secret: 0 };
   #serverRun: ServerRun | undefined;
   #lastRole: ServerRole | undefined;
   #closed: boolean;
   #ending = false;
   #handedOut = false;
-  #heardCount = 0;
   #reason: DatabaseError | undefined;
   #socketError: unknown;
 
   /** @param socket Connected and, if wanted, encrypted; owned by the connection from now on. */
   constructor(socket: net.Socket, options: ConnectionOptions) {
     this.#socket = socket;
-    this.#dial = options.dial;
-    this.#config = options.config;
+    this.#options = options;
     this.#pooler = new PoolerCheck(options.config);
     this.#closed = socket.destroyed;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.whenClosed = promise;
     socket.once("close", () => {
       this.#closed = true;
-      this.#statements.failAll(closedError());
+      this.#failSent(closedError());
       resolve();
     });
-    // The server closes both directions at once, and says goodbye first: no answer can follow.
+    // The server closes both directions at once, after its last message: no answer can follow.
     socket.once("end", () => socket.destroy());
     socket.on("error", (error) => {
       this.#socketError ??= error;
-      // Before the driver does, which would give the stream of a COPY an error of its own.
-      this.#statements.failAll(error);
+      this.#failSent(error);
     });
     if (this.#closed) resolve();
-    const client = createClient({ ...options, socket: () => this.#handOutSocket() });
-    this.sql = intercept(client, this.#listener(options));
+    this.#client = new Client({ ...options, socket: () => this.#handOutSocket() });
+    this.sql = createSql({
+      run: (statement) => this.run(statement),
+      isInTransaction: async () => {
+        await this.untilIdle();
+        return this.isInTransaction;
+      },
+      cursors: this.cursors,
+    });
   }
 
   /** Whether the connection must not be used any more. */
@@ -129,9 +192,14 @@ export class Connection implements Resource, AsyncDisposable {
     return this.#closed || this.#ending || this.#socket.destroyed;
   }
 
-  /** Whether a transaction is open. Means something only while nothing runs. */
+  /** Whether a transaction is open; valid only while no statement runs. */
   get isInTransaction(): boolean {
-    return this.#transaction.isOpen;
+    return this.#wire.isInTransaction;
+  }
+
+  /** Whether a statement runs or waits for its turn. */
+  get isBusy(): boolean {
+    return this.#running !== undefined;
   }
 
   /** Process id of the server's backend; behind a connection pooler, the pooler's. */
@@ -144,15 +212,24 @@ export class Connection implements Resource, AsyncDisposable {
     return this.#serverRun;
   }
 
-  /** What it is waiting for; undefined while nothing runs, and while its user reads a COPY. */
+  /** What the server was when it was asked last; undefined before the start-up. */
+  get lastRole(): ServerRole | undefined {
+    return this.#lastRole;
+  }
+
+  /** What is between the connection and its server, as the last look at its role showed. */
+  get pooler(): Pick<PoolerCheck, "isPooled" | "serverPid"> {
+    return this.#pooler;
+  }
+
+  /** What it is waiting for; undefined while nothing runs. */
   get wait(): Wait | undefined {
-    const { first } = this.#statements;
-    if (first === undefined || first.copy !== undefined) return undefined;
-    return { statement: first, heardCount: this.#heardCount };
+    const statement = this.#running;
+    return statement && { statement, heardCount: this.#wire.chunkCount };
   }
 
   /**
-   * Does the start-up and asks the server for its role.
+   * Logs in and asks the server for its role.
    *
    * @throws {DatabaseError} Classified; the connection is destroyed then.
    */
@@ -160,74 +237,70 @@ export class Connection implements Resource, AsyncDisposable {
     try {
       return await abortable(this.#begin(), signal);
     } catch (error) {
-      const explained = this.explain(error);
       this.destroy();
-      throw explained;
+      throw error;
     }
   }
 
-  /** What the server was when it was asked last; undefined before the start-up. */
-  get lastRole(): ServerRole | undefined {
-    return this.#lastRole;
-  }
-
-  /** What stands between the connection and its server, as the last look at its role showed. */
-  get pooler(): Pick<PoolerCheck, "isPooled" | "serverPid"> {
-    return this.#pooler;
-  }
-
   /**
-   * Asks the server for its role, and whether the session is what DB_POOLER says.
+   * Asks the server for its role, and checks that the session is what DB_POOLER says.
    *
-   * @throws As a statement of `sql` does; see {@linkcode Connection.explain}.
+   * @throws {DatabaseError} As a statement; `POOLER_MISMATCH`.
    */
   async role(): Promise<ServerRole> {
-    // The simple protocol needs one round trip and leaves nothing prepared.
-    const rows = await this.sql<RoleRow[]>`
-      select pg_catalog.pg_is_in_recovery() as in_recovery,
-        pg_catalog.current_setting('transaction_read_only') = 'on' as read_only,
-        pg_catalog.pg_backend_pid() as pid, pg_catalog.current_schema() as schema,
-        pg_catalog.pg_postmaster_start_time() as server_started_at,
-        pg_catalog.concat_ws(' ', pg_catalog.inet_server_addr(), pg_catalog.inet_server_port())
-          as server_address
-    `.simple();
-    const [row] = rows;
+    const [row] = await this.script(ROLE) as Rows<RoleRow>;
     if (row === undefined) throw new DatabaseError("CONNECTION_REJECTED");
     this.#serverRun = { address: row.server_address, startedAt: String(row.server_started_at) };
-    this.#backendKey = { pid: rows.state.pid, secret: rows.state.secret };
-    this.#pooler.verify({ keyPid: rows.state.pid, serverPid: row.pid, schema: row.schema });
+    const { pid: serverPid, schema } = row;
+    this.#pooler.verify({ keyPid: this.#backendKey.pid, serverPid, schema });
     this.#lastRole = { inRecovery: row.in_recovery, readOnly: row.read_only };
     return this.#lastRole;
   }
 
   /**
-   * Asks the server to cancel what runs here; see {@linkcode requestCancel} for
-   * what it proves when it resolves, and what is open when it rejects.
+   * Runs one statement when those before it have ended.
+   *
+   * @param refusal Asked when its turn has come: why it must not be sent any more.
+   * @throws {DatabaseError} What the server answered; the refusal; `CONNECTION_LOST`, or why the
+   * connection was destroyed.
+   */
+  run({ text, parameters, prepare }: StatementText, refusal?: Refusal): Promise<Rows<object>> {
+    const protocol = prepare ? "prepared" : "unprepared";
+    return this.#enqueue(text, this.#client.bind(parameters), protocol, refusal);
+  }
+
+  /**
+   * Runs text as it is by the simple query protocol: it can hold several statements, needs one
+   * round trip, and leaves nothing prepared. COPY is refused, and costs the connection.
+   *
+   * @throws {DatabaseError} As {@linkcode Connection.run}.
+   */
+  script(text: string, refusal?: Refusal): Promise<Rows<object>> {
+    return this.#enqueue(text, [], "simple", refusal);
+  }
+
+  /** Resolves when no statement runs or waits for its turn. Never rejects. */
+  async untilIdle(): Promise<void> {
+    while (this.isBusy) await (this.#idle ??= Promise.withResolvers()).promise;
+  }
+
+  /**
+   * Asks the server to cancel what runs here; see {@linkcode requestCancel} for what it proves when
+   * it resolves, and what is open when it rejects.
    */
   async cancel(signal: AbortSignal): Promise<void> {
-    await requestCancel(this.#backendKey, this.#dial, signal);
+    await requestCancel(this.#backendKey, this.#options.dial, signal);
   }
 
   /**
-   * The typed error for what a statement on this connection threw. Errors that
-   * are not the database's are returned as they are.
-   */
-  explain(error: unknown): unknown {
-    if (error instanceof DatabaseError || !isDatabaseFailure(error)) return error;
-    const known = classify(error);
-    return this.closed && known.sqlState === undefined ? this.#loss(error) : known;
-  }
-
-  /**
-   * Whether a statement that threw this may have been done: it was sent, and no answer came. What
-   * fails without being sent throws a `DatabaseError`.
+   * Whether a statement that failed with this error may have been done: it was sent, and no answer
+   * came.
    */
   isUnanswered(error: unknown): boolean {
-    if (error instanceof DatabaseError || !isDatabaseFailure(error)) return false;
-    return error.name !== "PostgresError" && !this.#farewell.isTelling;
+    return error instanceof DatabaseError && this.#unanswered.has(error);
   }
 
-  /** Says goodbye to the server and waits for the close, at most about a second. Never rejects. */
+  /** Ends the session and waits for the close, at most about a second. Never rejects. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#ending = true;
@@ -241,14 +314,14 @@ export class Connection implements Resource, AsyncDisposable {
   }
 
   /**
-   * Closes the socket at once. Running statements fail, with `reason` if given.
-   * The server ends the session when it notices, which can be after the statement.
+   * Closes the socket at once. Running statements fail, with `reason` if given. The server ends the
+   * session when it notices, which can be after the statement.
    */
   destroy(reason?: DatabaseError): void {
     this.#reason ??= reason;
     this.#socket.destroy();
     // Now, and not with the socket's close: whoever destroys has waited long enough.
-    this.#statements.failAll(closedError());
+    this.#failSent(closedError());
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -257,17 +330,94 @@ export class Connection implements Resource, AsyncDisposable {
 
   /** A pooler in session mode takes the search path only once the session has begun. */
   async #begin(): Promise<ServerRole> {
-    if (this.#config.pooler === "session") {
-      const path = searchPath(this.#config);
-      await this.sql`select pg_catalog.set_config('search_path', ${path}, false)`;
+    const { config } = this.#options;
+    if (config.pooler === "session") {
+      await this.sql`select pg_catalog.set_config('search_path', ${searchPath(config)}, false)`;
     }
     return await this.role();
   }
 
-  #listener({ host, port, observeStatement }: ConnectionOptions): StatementListener {
-    if (observeStatement === undefined) return this.#statements;
-    const explain = (error: unknown) => this.explain(error);
-    return observeStatements(this.#statements, observeStatement, { host, port, explain });
+  #enqueue(
+    text: string,
+    parameters: readonly unknown[],
+    protocol: Protocol,
+    refusal: Refusal | undefined,
+  ): Promise<Rows<object>> {
+    const statement = new Pending(text, parameters, protocol, this.#onEnd);
+    if (this.#running === undefined) {
+      this.#running = statement;
+      this.#send(statement, refusal);
+    } else {
+      // By a promise, so that it is sent in the asynchronous context of its caller.
+      const turn = Promise.withResolvers<void>();
+      statement.begin = turn.resolve;
+      this.#queue.push(statement);
+      void turn.promise.then(() => this.#send(statement, refusal));
+    }
+    return statement.rows;
+  }
+
+  #send(statement: Pending, refusal: Refusal | undefined): void {
+    const reason = this.closed ? this.#loss(closedError()) : refusal?.();
+    if (reason !== undefined) return statement.reject(reason);
+    statement.stopObserving = this.#options.observeStatement?.();
+    statement.isSent = true;
+    this.#client.send(statement);
+  }
+
+  /** Ends what waits for an answer; what waits for its turn is refused when that comes. */
+  #failSent(error: Error): void {
+    if (this.#running?.isSent) this.#running.reject(error);
+  }
+
+  readonly #onEnd = (statement: Pending, error: unknown, result?: DriverResult): void => {
+    this.#running = this.#queue.shift();
+    if (this.#running !== undefined) {
+      this.#running.begin?.();
+    } else if (this.#idle !== undefined) {
+      this.#idle.resolve();
+      this.#idle = undefined;
+    }
+    if (statement.state !== null) this.#backendKey = statement.state;
+    const failure = Array.isArray(result) ? undefined : this.#failureOf(error, result);
+    this.#observeEnd(statement, failure);
+    if (failure === undefined) statement.settle.resolve(asRows(result!));
+    else statement.settle.reject(failure);
+  };
+
+  #observeEnd(statement: Pending, error: DatabaseError | undefined): void {
+    if (statement.stopObserving === undefined) return;
+    const { host, port } = this.#options;
+    const [text] = statement.strings;
+    const [word = "unknown"] = /[a-z]+/i.exec(text) ?? [];
+    statement.stopObserving({
+      command: word.toUpperCase(),
+      text: text.trim(),
+      host,
+      port,
+      error,
+    });
+  }
+
+  #failureOf(error: unknown, result: unknown): DatabaseError {
+    if (error instanceof DatabaseError) return error;
+    if (result instanceof Stream) return this.#refuseCopy(result);
+    const isAnswer = error instanceof Error && error.name === "PostgresError";
+    // The driver has failed, and nobody knows what it makes of the next answer.
+    if (!isAnswer) this.destroy();
+    const known = classify(error);
+    const failure = this.closed && known.sqlState === undefined ? this.#loss(error) : known;
+    const wasRefused = this.#wire.lossCode !== "CONNECTION_LOST";
+    if (!isAnswer && !wasRefused) this.#unanswered.add(failure);
+    return failure;
+  }
+
+  /** The driver would never end the statement. */
+  #refuseCopy(stream: Stream): DatabaseError {
+    // An error that nobody listens to ends the process.
+    stream.on("error", () => {});
+    this.destroy();
+    return new DatabaseError("INVALID_USE", { message: "COPY with the client is not supported" });
   }
 
   /** The error for what fails because the connection is closed. */
@@ -276,26 +426,43 @@ export class Connection implements Resource, AsyncDisposable {
       const { code, message } = this.#reason;
       return new DatabaseError(code, { message, cause });
     }
-    const { code, error: farewell } = this.#farewell;
-    const best = farewell ?? this.#socketError ?? cause;
-    return new DatabaseError(code, { message: farewell?.message, cause: best });
+    const { lossCode, fatalError } = this.#wire;
+    const best = fatalError ?? this.#socketError ?? cause;
+    return new DatabaseError(lossCode, { message: fatalError?.message, cause: best });
   }
 
   /** The driver asks again after a close, for what it has queued; that has failed by then. */
   #handOutSocket(): net.Socket {
     if (this.#handedOut || this.closed) throw closedError();
     this.#handedOut = true;
-    // Before the driver listens, so as to miss nothing, and to know when a statement has ended.
+    // Before the driver listens, so that the status is known when a statement ends.
     this.#socket.on("data", (chunk: Uint8Array) => this.#hear(chunk));
     return this.#socket;
   }
 
-  /** One listener for all, as every answer comes through here. */
   #hear(chunk: Uint8Array): void {
-    this.#heardCount++;
-    this.#transaction.hear(chunk);
-    const isEnd = this.#farewell.hear(chunk) && !this.#statements.isBusy;
+    this.#wire.hear(chunk);
+    if (this.isBusy || !this.#wire.mayBeError) return;
     // Until the server's process has gone too, an idle session would be lent again.
-    if (isEnd && this.#farewell.error !== undefined) this.#socket.destroy();
+    if (this.#wire.fatalError !== undefined) this.#socket.destroy();
   }
+}
+
+const ROLE = `
+  select pg_catalog.pg_is_in_recovery() as in_recovery,
+    pg_catalog.current_setting('transaction_read_only') = 'on' as read_only,
+    pg_catalog.pg_backend_pid() as pid, pg_catalog.current_schema() as schema,
+    pg_catalog.pg_postmaster_start_time() as server_started_at,
+    pg_catalog.concat_ws(' ', pg_catalog.inet_server_addr(), pg_catalog.inet_server_port())
+      as server_address
+`;
+
+/** What the type promises, and nothing else: the driver's results hold the key of their session. */
+function asRows(result: DriverResult): Rows<object> {
+  result.count ??= 0;
+  result.command ??= "";
+  result.state = null;
+  result.statement = null;
+  result.columns = null;
+  return result as unknown as Rows<object>;
 }

@@ -129,8 +129,6 @@ async function answerOf(
   signal.addEventListener("abort", onAbort, { once: true });
   try {
     return await ask(connection, signal);
-  } catch (error) {
-    throw connection.explain(error);
   } finally {
     signal.removeEventListener("abort", onAbort);
   }

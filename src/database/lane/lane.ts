@@ -10,7 +10,7 @@ import { isSuspicious, newsOf } from "./database_circuit.ts";
 import { DatabaseError } from "../errors.ts";
 import { KnownServer, type Prepare } from "./known_server.ts";
 import type { Logger } from "../logger.ts";
-import type { Lender } from "../operation/lender.ts";
+import type { Lend } from "../operation/time_limit.ts";
 import type { PoolName, PoolObserver } from "../observer.ts";
 import { Pinger, type PingOptions, type RolePing } from "./pinger.ts";
 import { probePooler } from "./pooler_probe.ts";
@@ -29,7 +29,7 @@ export interface LaneOptions {
    */
   readonly prepare?: Prepare | undefined;
   /** Looks at the server whenever it has been found again; must not reject. */
-  readonly inspect?: ((lender: Lender, signal: AbortSignal) => Promise<void>) | undefined;
+  readonly inspect?: ((lend: Lend, signal: AbortSignal) => Promise<void>) | undefined;
   /** Called when `state`, `isUsable`, `isWritable` or `outage` may have changed. */
   readonly onChange: () => void;
   readonly observer: PoolObserver | undefined;
@@ -180,13 +180,13 @@ export class Lane implements Availability {
 
   /** What the recovery does: ends with a database that is ready for the first caller. */
   async #attempt(signal: AbortSignal): Promise<void> {
-    const { config, connectOptions, inspect, logger, clock, random } = this.#options;
+    const { config, connectOptions, inspect, logger, clock } = this.#options;
     this.#saw(await this.#pinger.find(signal));
     await probePooler(config, { connectOptions, signal, logger, clock });
     await this.#server.prepare(signal);
     // Not through the circuit, which is not closed yet, and without delaying the recovery.
     const wait = { signal, timeoutMs: INSPECTION_WAIT_MS };
-    await inspect?.({ lend: (use) => this.#pool.lend(use, wait), clock, random }, signal);
+    await inspect?.((use) => this.#pool.lend(use, wait), signal);
     await this.#pool.warmUp(signal);
     this.#settle();
   }

@@ -3,7 +3,7 @@ import { type Access, type AccessMode, accessModeOf, route } from "../access_mod
 import type { CircuitBreaker } from "../circuit_breaker/mod.ts";
 import { Lane, type LaneOptions } from "./lane.ts";
 import type { DatabaseObserver, PoolName } from "../observer.ts";
-import type { Lender } from "../operation/lender.ts";
+import type { Lend } from "../operation/time_limit.ts";
 import type { CloseOptions, PoolStats } from "../pool/mod.ts";
 import { readLaneConfig } from "./read_hosts.ts";
 
@@ -31,7 +31,7 @@ export interface LaneView {
 export class Lanes {
   readonly primary: Lane;
   readonly #read: Lane | undefined;
-  readonly #lenders: Readonly<Record<Access | "any", Lender>>;
+  readonly #lenders: Readonly<Record<Access | "any", Lend>>;
 
   /** `prepare` and `inspect` are for the primary alone: a read host has what the primary has. */
   constructor(config: DatabaseConfig, options: LanesOptions) {
@@ -50,12 +50,7 @@ export class Lanes {
       config: readLaneConfig(config),
       observer: observer?.pool("read"),
     });
-    const { clock, random } = options;
-    const lender = (access?: Access): Lender => ({
-      lend: (use, signal) => this.route(access).lend(use, signal),
-      clock,
-      random,
-    });
+    const lender = (access?: Access): Lend => (use, signal) => this.route(access).lend(use, signal);
     this.#lenders = { any: lender(), read: lender("read"), write: lender("write") };
   }
 
@@ -80,7 +75,7 @@ export class Lanes {
   }
 
   /** Where operations get their connections; each time on the lane that is right at that time. */
-  lender(access: Access | undefined): Lender {
+  lender(access: Access | undefined): Lend {
     return this.#lenders[access ?? "any"];
   }
 

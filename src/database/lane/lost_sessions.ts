@@ -59,8 +59,8 @@ async function idleSinceOf(
   connection: Connection,
   sessions: readonly Connection[],
 ): Promise<ReadonlyMap<number, string | null>> {
-  const pids = `{${sessions.map(({ backendPid }) => backendPid)}}`;
-  const rows = await connection.sql<{ pid: number; idle_since: string | null }[]>`
+  const pids = sessions.map(({ backendPid }) => backendPid);
+  const rows = await connection.sql<{ pid: number; idle_since: string | null }>`
     select pid, case when state like 'idle%' then state_change::text end as idle_since
     from pg_catalog.pg_stat_activity where pid = any(${pids}::int[])
   `;

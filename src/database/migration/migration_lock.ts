@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { systemClock } from "../clock.ts";
-import type { Sql } from "../connection/driver.ts";
+import type { Sql } from "../connection/sql.ts";
 import { sleep } from "../deadline.ts";
 import { DatabaseError } from "../errors.ts";
 import { MIGRATION_TABLE } from "./migration_table.ts";
@@ -66,7 +66,7 @@ export class MigrationLock {
 
   async #tryAcquire(): Promise<boolean> {
     const [first, second] = this.#ids;
-    const [row] = await this.#sql<{ both: boolean | null }[]>`
+    const [row] = await this.#sql<{ both: boolean | null }>`
       select case when pg_try_advisory_lock(${first}::bigint)
         then pg_try_advisory_lock(${second}::bigint) end as both
     `;

@@ -1,4 +1,4 @@
-import type { Sql } from "../connection/driver.ts";
+import type { Sql } from "../connection/sql.ts";
 import { checksumOf, type Migration } from "./migration_files.ts";
 import { tableExists } from "./migration_table.ts";
 
@@ -32,7 +32,7 @@ export class MigrationLog {
   async read(): Promise<LogEntry[]> {
     if (!await tableExists(this.#sql, this.#schema, LOG_TABLE)) return [];
     const rows = await this.#sql<
-      { version: string; checksum: string; applied_at: Date | null; applied_by: string | null }[]
+      { version: string; checksum: string; applied_at: Date | null; applied_by: string | null }
     >`select version, checksum, applied_at, applied_by from ${this.#name} order by version`;
     return rows.map(({ version, checksum, applied_at, applied_by }) => ({
       version: Number(version),
@@ -78,7 +78,7 @@ export class MigrationLog {
   }
 
   get #name() {
-    return this.#sql`${this.#sql(this.#schema)}.${this.#sql(LOG_TABLE)}`;
+    return this.#sql.identifier(this.#schema, LOG_TABLE);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Sql } from "../connection/driver.ts";
+import type { Sql } from "../connection/sql.ts";
 import { DatabaseError } from "../errors.ts";
 
 export const MIGRATION_TABLE = "schema_migrations";
@@ -32,7 +32,7 @@ export class MigrationTable {
   /** Undefined when there is no version at all. */
   async read(): Promise<SchemaVersion | undefined> {
     if (!await tableExists(this.#sql, this.#schema, MIGRATION_TABLE)) return undefined;
-    const [row] = await this.#sql<{ version: string; dirty: boolean }[]>`
+    const [row] = await this.#sql<{ version: string; dirty: boolean }>`
       select version, dirty from ${this.#name} limit 1
     `;
     if (row === undefined) return undefined;
@@ -55,7 +55,7 @@ export class MigrationTable {
   }
 
   get #name() {
-    return this.#sql`${this.#sql(this.#schema)}.${this.#sql(MIGRATION_TABLE)}`;
+    return this.#sql.identifier(this.#schema, MIGRATION_TABLE);
   }
 }
 
@@ -64,7 +64,7 @@ export class MigrationTable {
  * even with "if not exists".
  */
 export async function tableExists(sql: Sql, schema: string, table: string): Promise<boolean> {
-  const [row] = await sql<{ exists: boolean }[]>`
+  const [row] = await sql<{ exists: boolean }>`
     select exists (
       select from pg_catalog.pg_tables where schemaname = ${schema} and tablename = ${table}
     )

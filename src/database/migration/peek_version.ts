@@ -13,7 +13,7 @@ export function peekSchemaVersion(
 ): Promise<SchemaVersion | undefined> {
   const { schema } = database.config;
   return database.withConnection(async (sql) => {
-    const [access] = await sql<{ readable: boolean | null }[]>`
+    const [access] = await sql<{ readable: boolean | null }>`
       select has_table_privilege(
         to_regclass(format('%I.%I', ${schema}::text, ${MIGRATION_TABLE}::text)), 'select'
       ) as readable

@@ -1,5 +1,5 @@
 import type { DatabaseConfig } from "../../config/mod.ts";
-import type { Sql } from "../connection/driver.ts";
+import type { Sql } from "../connection/sql.ts";
 import { type MigrationOptions, withLock } from "./locked_session.ts";
 import { OWN_MIGRATIONS, readMigrations } from "./migration_files.ts";
 import { requireVersion } from "./plan.ts";
@@ -46,7 +46,7 @@ export function dropSchema(
       // One kind after the other: what has gone with its owner by then is not found any more.
       for (const find of [findRelations, findRoutines, findTypes]) {
         for (const { statement } of await find(sql, schema)) {
-          await sql.unsafe(statement);
+          await session.script(statement);
           count++;
         }
       }
@@ -55,11 +55,11 @@ export function dropSchema(
   });
 }
 
-type Found = Promise<readonly { readonly statement: string }[]>;
+type Found = PromiseLike<readonly { readonly statement: string }[]>;
 
 /** "if exists", because a view or a partition can go with the table before it. */
 function findRelations(sql: Sql, schema: string): Found {
-  return sql<{ statement: string }[]>`
+  return sql<{ statement: string }>`
     select format('drop %s if exists %I.%I cascade', case relkind
       when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence'
       when 'f' then 'foreign table' else 'table' end, ${schema}::text, relname) as statement
@@ -72,7 +72,7 @@ function findRelations(sql: Sql, schema: string): Found {
 }
 
 function findRoutines(sql: Sql, schema: string): Found {
-  return sql<{ statement: string }[]>`
+  return sql<{ statement: string }>`
     select format('drop routine if exists %s cascade', p.oid::regprocedure) as statement
     from pg_proc p
     where pronamespace = ${schema}::text::regnamespace and not exists (select from pg_depend d
@@ -82,7 +82,7 @@ function findRoutines(sql: Sql, schema: string): Found {
 
 /** Enums, domains, ranges and composite types that were made on their own. */
 function findTypes(sql: Sql, schema: string): Found {
-  return sql<{ statement: string }[]>`
+  return sql<{ statement: string }>`
     select format('drop type if exists %I.%I cascade', ${schema}::text, typname) as statement
     from pg_type t left join pg_class c on c.oid = t.typrelid
     where typnamespace = ${schema}::text::regnamespace and typtype in ('e', 'd', 'r', 'c')

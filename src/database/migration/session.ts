@@ -1,8 +1,9 @@
 import type { DatabaseConfig } from "../../config/mod.ts";
 import { connect } from "../connection/connect.ts";
-import type { Sql } from "../connection/driver.ts";
+import type { Sql } from "../connection/sql.ts";
 import { DatabaseError } from "../errors.ts";
-import { borrow } from "../operation/borrow.ts";
+import { borrow } from "../operation/operation.ts";
+import type { StatementScope } from "../operation/statement_scope.ts";
 import { MigrationLock } from "./migration_lock.ts";
 import { MigrationLog } from "./migration_log.ts";
 import { MigrationTable } from "./migration_table.ts";
@@ -24,7 +25,11 @@ export class MigrationSession {
   readonly log: MigrationLog;
   readonly lock: MigrationLock;
 
-  private constructor(sql: Sql, schema: string, database: string) {
+  readonly #scope: StatementScope;
+
+  private constructor(scope: StatementScope, schema: string, database: string) {
+    const { sql } = scope;
+    this.#scope = scope;
     this.sql = sql;
     this.schema = schema;
     this.table = new MigrationTable(sql, schema);
@@ -44,10 +49,10 @@ export class MigrationSession {
     work: (session: MigrationSession) => Promise<T>,
   ): Promise<T> {
     await using connection = await connect(config, { signal });
-    return await borrow(connection, async (sql) => {
+    return await borrow(connection, async (scope) => {
       // Behind a pooler it would stay for others; there the schema is only looked at.
-      if (config.pooler === "none") await sql.unsafe(RESET).simple();
-      const [row] = await sql<{ schema: string | null; database: string }[]>`
+      if (config.pooler === "none") await scope.script(RESET);
+      const [row] = await scope.sql<{ schema: string | null; database: string }>`
         select current_schema() as schema, current_database() as database
       `;
       if (!row?.schema) {
@@ -55,14 +60,19 @@ export class MigrationSession {
           message: "The schema does not exist; create it, or set DB_SCHEMA to one that does",
         });
       }
-      return await work(new MigrationSession(sql, row.schema, row.database));
+      return await work(new MigrationSession(scope, row.schema, row.database));
     }, { signal });
   }
 
   /** Runs a script as it is: several statements are one transaction, one alone need not be any. */
   async run(script: string): Promise<void> {
-    await this.sql.unsafe(script).simple();
-    await this.sql.unsafe(RESET).simple();
+    await this.script(script);
+    await this.script(RESET);
+  }
+
+  /** Runs text that is no template; it can hold several statements. */
+  async script(text: string): Promise<void> {
+    await this.#scope.script(text);
   }
 
   async transaction(work: () => Promise<void>): Promise<void> {

@@ -2,16 +2,27 @@ import type { Clock } from "../clock.ts";
 import type { Connection } from "../connection/connection.ts";
 import { Deadline } from "../deadline.ts";
 import { abortReason, DatabaseError } from "../errors.ts";
-import type { Lend } from "./lender.ts";
 
-/** Time for a statement to end after its limit, before its connection is destroyed. */
+/** How long a statement may take to end after its limit, before its connection is destroyed. */
 export const GRACE_MS = 1000;
+
+/**
+ * Acquires a connection, calls `use` with it, and releases it when `use` has settled. The signal
+ * ends only the wait for the connection: from then on it is `use` that ends in time.
+ */
+export type Lend = <T>(
+  use: (connection: Connection) => Promise<T>,
+  signal: AbortSignal | undefined,
+) => Promise<T>;
 
 /** When an operation has to end. */
 export interface TimeLimitOptions {
   /** Aborting it ends the wait for a connection, or cancels what runs on the server. */
   readonly signal?: AbortSignal | undefined;
-  /** For all of it, with the wait for a connection and repetitions; unlimited by default. */
+  /**
+   * Milliseconds for the whole operation, with the wait for a connection and repetitions; unlimited
+   * by default.
+   */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -47,7 +58,9 @@ export class TimeLimit implements Disposable {
 
   #timeout(timeoutMs: number): DatabaseError {
     return this.#hasBegun
-      ? new DatabaseError("STATEMENT_TIMEOUT", { message: `Not done within ${timeoutMs} ms` })
+      ? new DatabaseError("STATEMENT_TIMEOUT", {
+        message: `The operation did not complete within ${timeoutMs} ms`,
+      })
       : new DatabaseError("ACQUIRE_TIMEOUT", {
         message: `No database connection within ${timeoutMs} ms, the time for the whole operation`,
       });

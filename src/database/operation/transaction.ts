@@ -1,12 +1,34 @@
-import { borrow } from "./borrow.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import type { Connection } from "../connection/connection.ts";
 import { abortReason, DatabaseError, type DatabaseErrorCode } from "../errors.ts";
-import type { Lender } from "./lender.ts";
-import { explainCommit } from "./outcome.ts";
+import { asOutcome, borrow } from "./operation.ts";
 import { retrySome } from "../retry.ts";
-import { GRACE_MS, TimeLimit } from "./time_limit.ts";
-import { beginStatement, type TransactionOptions } from "./transaction_options.ts";
+import { GRACE_MS, type Lend, TimeLimit, type TimeLimitOptions } from "./time_limit.ts";
 import { type Transaction, TransactionScope } from "./transaction_scope.ts";
+
+const ISOLATION_LEVELS = ["read committed", "repeatable read", "serializable"] as const;
+
+/** As in SQL. PostgreSQL has no "read uncommitted": it would be "read committed". */
+export type IsolationLevel = typeof ISOLATION_LEVELS[number];
+
+/** How a transaction runs: its limit, its isolation, and how often it is repeated. */
+export interface TransactionOptions extends TimeLimitOptions {
+  /** Default: the session's, normally "read committed". */
+  readonly isolation?: IsolationLevel | undefined;
+  /** Refuses to write; default: the session's, normally false. */
+  readonly readOnly?: boolean | undefined;
+  /**
+   * Waits at its start until it can run without a serialization failure. Needs
+   * `isolation: "serializable"` and `readOnly: true`: PostgreSQL ignores it otherwise.
+   */
+  readonly deferrable?: boolean | undefined;
+  /**
+   * How often the whole transaction is repeated after a serialization failure or
+   * a deadlock; default: 0. Its function is then called again, so it must not
+   * have effects outside of the database. Nothing else is ever repeated.
+   */
+  readonly retries?: number | undefined;
+}
 
 /** Jittered delays between repetitions: long enough for the other transaction to get out of the way. */
 const RETRY_DELAYS = { initialDelayMs: 10, maxDelayMs: 1000 };
@@ -22,32 +44,29 @@ const CONFLICTS: ReadonlySet<DatabaseErrorCode> = new Set(["SERIALIZATION_FAILUR
  * has begun is never cancelled: the server could commit without its synchronous
  * standby then. Its answer is waited for, for a second; if it comes, it counts.
  *
- * ```ts ignore
- * await runTransaction(lender, async (tx) => {
- *   await tx`update account set balance = balance - ${amount} where id = ${from}`;
- *   await tx`update account set balance = balance + ${amount} where id = ${to}`;
- * }, { isolation: "serializable", retries: 5, timeoutMs: 2000 });
- * ```
- *
  * @throws {DatabaseError} `COMMIT_UNKNOWN` when the answer to the commit got lost:
  * it may or may not be committed. After every other error it is not committed,
  * unless `work` has sent a commit itself:
  * `TRANSACTION_ABORTED` when a statement has failed but `work` has not,
  * `SERIALIZATION_FAILURE` and `DEADLOCK` after the last retry, `INVALID_USE` for
- * options that do not go together or when `work` has ended the transaction, and all that `runOperation` throws.
+ * options that do not go together, when `work` has ended the transaction itself, or when a statement
+ * of it was written and never waited for, and all that `runOperation` throws.
  */
 export async function runTransaction<T>(
-  lender: Lender,
+  lend: Lend,
   work: (tx: Transaction) => T | Promise<T>,
   options: TransactionOptions = {},
+  { clock, random }: { readonly clock: Clock; readonly random: () => number } = {
+    clock: systemClock,
+    random: Math.random,
+  },
 ): Promise<T> {
   const begin = beginStatement(options);
-  const { clock, random } = lender;
   using limit = new TimeLimit(options, clock);
   const { signal } = limit;
   const attempt = { begin, readOnly: options.readOnly ?? false, signal };
   return await retrySome(
-    () => limit.lend(lender.lend, (connection) => transact(connection, work, attempt)),
+    () => limit.lend(lend, (connection) => transact(connection, work, attempt)),
     { ...RETRY_DELAYS, retries: options.retries ?? 0, isRetryable, signal, clock, random },
   );
 }
@@ -65,9 +84,9 @@ async function transact<T>(
   attempt: Attempt,
 ): Promise<T> {
   let scope: TransactionScope | undefined;
-  const result = await borrow(connection, async (sql) => {
-    scope = new TransactionScope(sql);
-    await sql.unsafe(attempt.begin);
+  const result = await borrow(connection, async (whole) => {
+    scope = new TransactionScope(whole);
+    await whole.script(attempt.begin);
     return await scope.run(work);
   }, { signal: attempt.signal, isTransaction: true });
   // The last statements of `work` have ended, so this is known.
@@ -85,10 +104,10 @@ async function transact<T>(
 async function commit(connection: Connection, { readOnly, signal }: Attempt): Promise<string> {
   using _patience = destroyLater(connection, signal);
   try {
-    return (await connection.sql`commit`.simple()).command;
+    return (await connection.script("commit")).command;
   } catch (error) {
     if (connection.isUnanswered(error)) connection.destroy();
-    throw readOnly ? connection.explain(error) : explainCommit(connection, error);
+    throw readOnly ? error : asOutcome(connection, error);
   }
 }
 
@@ -120,4 +139,34 @@ function endedByHand(): DatabaseError {
   return new DatabaseError("INVALID_USE", {
     message: "The transaction was ended by a statement of its function: return or throw instead",
   });
+}
+
+/**
+ * The statement that begins the transaction.
+ *
+ * @throws {DatabaseError} `INVALID_USE`, naming the option.
+ *
+ * Source: PostgreSQL documentation, "SET TRANSACTION".
+ */
+export function beginStatement(options: TransactionOptions): string {
+  const { isolation, readOnly, deferrable, retries = 0 } = options;
+  if (isolation !== undefined && !ISOLATION_LEVELS.includes(isolation)) {
+    throw invalid(`isolation must be one of: ${ISOLATION_LEVELS.join(", ")}`);
+  }
+  if (deferrable && !(isolation === "serializable" && readOnly)) {
+    throw invalid('deferrable needs isolation: "serializable" and readOnly: true');
+  }
+  if (!(Number.isInteger(retries) && retries >= 0)) {
+    throw invalid("retries must be a whole number, 0 or more");
+  }
+  return [
+    "begin",
+    ...(isolation === undefined ? [] : [`isolation level ${isolation}`]),
+    ...(readOnly ? ["read only"] : []),
+    ...(deferrable ? ["deferrable"] : []),
+  ].join(" ");
+}
+
+function invalid(message: string): DatabaseError {
+  return new DatabaseError("INVALID_USE", { message: `Transaction: ${message}` });
 }

@@ -1,38 +1,37 @@
-import type { Sql } from "../connection/driver.ts";
+import type { Sql } from "../connection/sql.ts";
 import { DatabaseError } from "../errors.ts";
-import { Gate } from "./gate.ts";
+import { StatementScope } from "./statement_scope.ts";
 
-/** Runs the statements of a transaction, until its function settles. */
+/** Runs the statements of a transaction, until its callback returns. */
 export interface Transaction extends Sql {
   /**
-   * Runs `work` so that its failure undoes only its own statements: catch the
-   * error, and the transaction goes on. Meanwhile only the inner `sql` can be used.
+   * Runs `work` so that its failure undoes only its own statements: catch the error, and the
+   * transaction goes on. Meanwhile only the `tx` that `work` gets can be used.
    *
-   * ```ts ignore
-   * await tx.savepoint((tx) => tx`insert into tag values (${tag})`).catch(ignoreDuplicate);
-   * ```
-   *
-   * @throws {DatabaseError} `TRANSACTION_ABORTED` when a statement has failed but `work` has not.
+   * @throws {DatabaseError} `TRANSACTION_ABORTED` when a statement has failed but `work` has not;
+   * `INVALID_USE` when a statement of `work` was written and never waited for.
    */
   savepoint<T>(work: (tx: Transaction) => T | Promise<T>): Promise<T>;
 }
 
 /** The statements between a begin or savepoint and its end. */
 export class TransactionScope {
-  readonly #sql: Sql;
+  readonly #whole: StatementScope;
   readonly #depth: number;
-  readonly #gate: Gate;
+  readonly #scope: StatementScope;
   readonly #handle: Transaction;
+  /** The savepoint that has begun and not ended. */
+  #savepoint: Promise<unknown> | undefined;
   /** Why a savepoint's statements could not be undone. */
   #notUndone: unknown;
 
-  /** @param sql Of the whole transaction. */
-  constructor(sql: Sql, depth = 0) {
-    this.#sql = sql;
+  /** @param whole The scope of the whole transaction, which this one's statements go through. */
+  constructor(whole: StatementScope, depth = 0) {
+    this.#whole = whole;
     this.#depth = depth;
-    this.#gate = new Gate(sql);
-    this.#handle = Object.assign(this.#gate.sql, {
-      savepoint: <T>(work: (tx: Transaction) => T | Promise<T>) => this.#savepoint(work),
+    this.#scope = new StatementScope(whole);
+    this.#handle = Object.assign(this.#scope.sql, {
+      savepoint: <T>(work: (tx: Transaction) => T | Promise<T>) => this.#runSavepoint(work),
     });
   }
 
@@ -41,14 +40,16 @@ export class TransactionScope {
     try {
       const result = await work(this.#handle);
       if (this.#notUndone !== undefined) throw doomed(this.#notUndone);
-      await this.#gate.untilDone();
+      await this.#scope.untilDone();
+      if (this.#savepoint !== undefined) throw this.#forgottenSavepoint(this.#savepoint);
       return result;
     } catch (error) {
       throw isAborted(error) ? this.aborted() : error;
     } finally {
-      this.#gate.close(
+      this.#scope.close(
         new DatabaseError("INVALID_USE", {
-          message: "The transaction has ended: run its statements before its function settles",
+          message:
+            "This `tx` is no longer valid: its callback has returned. Run statements inside it",
         }),
       );
     }
@@ -56,27 +57,46 @@ export class TransactionScope {
 
   /** The error for a scope in which a statement failed, and its function went on. */
   aborted(): DatabaseError {
-    return new DatabaseError("TRANSACTION_ABORTED", { cause: this.#gate.failure });
+    return new DatabaseError("TRANSACTION_ABORTED", { cause: this.#scope.failure });
   }
 
-  async #savepoint<T>(work: (tx: Transaction) => T | Promise<T>): Promise<T> {
-    if (this.#gate.refusal !== undefined) throw this.#gate.refusal;
-    using _pause = this.#gate.pause(
+  #forgottenSavepoint(savepoint: Promise<unknown>): DatabaseError {
+    // It fails with the transaction, and this says so.
+    savepoint.catch(() => {});
+    return new DatabaseError("INVALID_USE", {
+      message: "A savepoint was begun and not waited for: await it",
+    });
+  }
+
+  #runSavepoint<T>(work: (tx: Transaction) => T | Promise<T>): Promise<T> {
+    const { refusal } = this.#scope;
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const pause = this.#scope.pause(
       new DatabaseError("INVALID_USE", {
-        message: "A savepoint is open: use the `sql` that its function gets, one at a time",
+        message:
+          "A savepoint is open: use the `tx` that its callback gets, one savepoint at a time",
       }),
     );
+    const savepoint = this.#performSavepoint(work).finally(() => {
+      pause[Symbol.dispose]();
+      this.#savepoint = undefined;
+    });
+    this.#savepoint = savepoint;
+    return savepoint;
+  }
+
+  async #performSavepoint<T>(work: (tx: Transaction) => T | Promise<T>): Promise<T> {
     const depth = this.#depth + 1;
     const name = `s${depth}`;
-    const scope = new TransactionScope(this.#sql, depth);
-    await this.#sql.unsafe(`savepoint ${name}`);
+    const scope = new TransactionScope(this.#whole, depth);
+    await this.#whole.script(`savepoint ${name}`);
     try {
       const result = await scope.run(work);
-      await this.#sql.unsafe(`release savepoint ${name}`);
+      await this.#whole.script(`release savepoint ${name}`);
       return result;
     } catch (error) {
       // When even this fails, what is to be undone must not be committed with the rest.
-      await this.#sql.unsafe(`rollback to savepoint ${name}; release savepoint ${name}`)
+      await this.#whole.script(`rollback to savepoint ${name}; release savepoint ${name}`)
         .catch((failure) => void (this.#notUndone ??= failure));
       throw isAborted(error) ? scope.aborted() : error;
     }

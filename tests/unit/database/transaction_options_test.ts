@@ -3,7 +3,7 @@ import {
   beginStatement,
   type IsolationLevel,
   type TransactionOptions,
-} from "../../../src/database/operation/transaction_options.ts";
+} from "../../../src/database/operation/transaction.ts";
 
 const statements: [TransactionOptions, string][] = [
   [{}, "begin"],

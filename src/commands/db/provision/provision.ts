@@ -1,5 +1,5 @@
 import type { DatabaseConfig, RoleNames } from "../../../config/mod.ts";
-import { DatabaseError, type Sql } from "../../../database/mod.ts";
+import { type Connection, DatabaseError, type Sql } from "../../../database/mod.ts";
 import { withSession } from "../session.ts";
 import privilegesScript from "./privileges.sql" with { type: "text" };
 import rolesScript from "./roles.sql" with { type: "text" };
@@ -40,12 +40,12 @@ export async function provision(options: ProvisionOptions): Promise<void> {
   // Nothing that others can make is on the search path of an administrator (CVE-2018-1058).
   const connection = { ...admin, schema: "pg_catalog" };
   const parameters = scriptParameters(options);
-  await withSession(connection, session, async (sql) => {
-    await run(sql, rolesScript, parameters);
-    options.say(await ensureDatabase(sql, service.database, options.roles.owner));
+  await withSession(connection, session, async (connection) => {
+    await run(connection, rolesScript, parameters);
+    options.say(await ensureDatabase(connection.sql, service.database, options.roles.owner));
   });
-  await withSession({ ...connection, database: service.database }, session, async (sql) => {
-    await run(sql, privilegesScript, parameters);
+  await withSession({ ...connection, database: service.database }, session, async (connection) => {
+    await run(connection, privilegesScript, parameters);
   });
 }
 
@@ -100,18 +100,18 @@ function verifierOf(password: DatabaseConfig["password"], setting: string): stri
 }
 
 async function run(
-  sql: Sql,
+  connection: Connection,
   script: string,
   parameters: Readonly<Record<string, string>>,
 ): Promise<void> {
   for (const [name, value] of Object.entries(parameters)) {
-    await sql`select set_config(${name}, ${value}, false)`;
+    await connection.sql`select set_config(${name}, ${value}, false)`;
   }
-  await sql.unsafe(script).simple();
+  await connection.script(script);
 }
 
 async function ensureDatabase(sql: Sql, database: string, owner: string): Promise<string> {
-  const [row] = await sql<{ name: string; ownerName: string; owner: string | null }[]>`
+  const [row] = await sql<{ name: string; ownerName: string; owner: string | null }>`
     select quote_ident(${database}) as name, quote_ident(${owner}) as "ownerName",
       (select pg_get_userbyid(datdba) from pg_database where datname = ${database}) as owner
   `;
@@ -119,13 +119,13 @@ async function ensureDatabase(sql: Sql, database: string, owner: string): Promis
   if (current === owner) return `database ${name}: already there`;
   if (current === null) {
     try {
-      await sql`create database ${sql(database)} owner ${sql(owner)}`;
+      await sql`create database ${sql.identifier(database)} owner ${sql.identifier(owner)}`;
       return `database ${name}: created`;
     } catch (error) {
       // Somebody else was faster.
-      if ((error as { code?: string }).code !== DUPLICATE_DATABASE) throw error;
+      if (!(error instanceof DatabaseError) || error.sqlState !== DUPLICATE_DATABASE) throw error;
     }
   }
-  await sql`alter database ${sql(database)} owner to ${sql(owner)}`;
+  await sql`alter database ${sql.identifier(database)} owner to ${sql.identifier(owner)}`;
   return `database ${name}: given to ${ownerName}`;
 }

@@ -1,5 +1,5 @@
 import type { DatabaseConfig } from "../../../config/mod.ts";
-import { classify, DatabaseError, type Sql } from "../../../database/mod.ts";
+import { classify, type Connection, DatabaseError } from "../../../database/mod.ts";
 import { withSession } from "../session.ts";
 
 const INSUFFICIENT_PRIVILEGE = "42501";
@@ -30,8 +30,10 @@ export async function verifyService(
   say: (line: string) => void,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  await withSession(service, { signal }, async (sql) => {
-    const [session] = await sql<{ user: string; statement: string; idle: string }[]>`
+  await withSession(service, { signal }, async (connection) => {
+    const [session] = await connection.sql<
+      { user: string; statement: string; idle: string }
+    >`
       select quote_ident(current_user) as user, current_setting('statement_timeout') as statement,
         current_setting('idle_in_transaction_session_timeout') as idle
     `;
@@ -39,7 +41,7 @@ export async function verifyService(
     say(`connected as ${user}`);
     const allowed: string[] = [];
     for (const [deed, attempt] of FORBIDDEN) {
-      if (!await isRefused(sql, attempt)) allowed.push(deed);
+      if (!await isRefused(connection, attempt)) allowed.push(deed);
     }
     if (allowed.length > 0) {
       throw new DatabaseError("INVALID_USE", {
@@ -52,16 +54,16 @@ export async function verifyService(
   });
 }
 
-async function isRefused(sql: Sql, statement: string): Promise<boolean> {
-  await sql`begin`;
+async function isRefused(connection: Connection, statement: string): Promise<boolean> {
+  await connection.sql`begin`;
   try {
-    await sql.unsafe(statement);
+    await connection.script(statement);
     return false;
   } catch (error) {
     const failure = classify(error);
     if (failure.sqlState !== INSUFFICIENT_PRIVILEGE) throw failure;
     return true;
   } finally {
-    await sql`rollback`;
+    await connection.sql`rollback`;
   }
 }

@@ -1,0 +1,473 @@
+import { DatabaseError } from "../errors.ts";
+import type { SentParameter } from "./driver.ts";
+import { encode, Json, type Parameter } from "./values.ts";
+
+export { Json, type Parameter } from "./values.ts";
+
+/**
+ * What a statement gives: its rows, how many rows it returned or changed, and its command, such as
+ * `INSERT`. `count` is 0 for a command that counts none.
+ */
+export type Rows<Row extends object = Record<string, unknown>> = readonly Row[] & {
+  readonly count: number;
+  readonly command: string;
+};
+
+/** A part of a statement's text; made by {@linkcode SqlParts}, and never from a plain string. */
+export abstract class SqlPart {
+  /** Writes the part into a statement. */
+  abstract appendTo(text: StatementText): void;
+}
+
+/** What a template of SQL may hold: values, which become parameters, and parts of the text. */
+export type SqlValue = Parameter | SqlPart;
+
+/**
+ * The parts that statements are put together from. They belong to no connection, can be nested in
+ * each other and used again.
+ */
+export interface SqlParts {
+  /**
+   * A quoted name: `sql.identifier("public", "account")` is `"public"."account"`.
+   *
+   * @throws {DatabaseError} `INVALID_USE` for a name that PostgreSQL cannot have.
+   */
+  readonly identifier: (...path: readonly string[]) => SqlPart;
+  /** A piece of SQL with its parameters; empty for a condition that does not apply. */
+  readonly fragment: (strings: TemplateStringsArray, ...values: readonly SqlValue[]) => SqlPart;
+  /**
+   * Values in parentheses, for `in`. For a list that can be empty use `= any(${array})`: SQL has
+   * no empty `in ()`.
+   *
+   * @throws {DatabaseError} `INVALID_USE` when it is empty.
+   */
+  readonly list: (values: readonly SqlValue[]) => SqlPart;
+  /**
+   * Columns and values of rows to insert: `insert into account ${sql.rows([{ id, balance }])}`.
+   *
+   * @param columns Which columns; default: the properties of the first row.
+   * @throws {DatabaseError} `INVALID_USE` when there is no row or no column, or a row has other
+   * properties than the first one.
+   */
+  readonly rows: <Row extends Readonly<Record<string, SqlValue>>>(
+    rows: readonly Row[],
+    columns?: readonly (keyof Row & string)[],
+  ) => SqlPart;
+  /**
+   * A JSON document as one parameter, of type `jsonb`.
+   *
+   * @throws {DatabaseError} `INVALID_USE` when JSON cannot hold the value.
+   */
+  readonly json: (value: unknown) => Json;
+}
+
+/**
+ * Runs statements: what a connection, an operation or a transaction gives its user. A statement is
+ * sent when it is first waited for, in the order of these waits, one at a time.
+ */
+export interface Sql extends SqlParts {
+  <Row extends object = Record<string, unknown>>(
+    strings: TemplateStringsArray,
+    ...values: readonly SqlValue[]
+  ): Statement<Row>;
+  /**
+   * A large result in batches, from a cursor on the server, with one batch in memory at a time:
+   *
+   * `for await (const rows of sql.stream({ batch: 500 })`…`) …`
+   *
+   * It ends with the loop, however that is left. Outside of a transaction it opens one of its own,
+   * which other statements in the loop then belong to, and which is committed at the end.
+   */
+  stream(
+    options: StreamOptions,
+  ): <Row extends object = Record<string, unknown>>(
+    strings: TemplateStringsArray,
+    ...values: readonly SqlValue[]
+  ) => AsyncIterable<readonly Row[]>;
+}
+
+/** How `sql.stream` reads its result. */
+export interface StreamOptions {
+  /** Rows that are fetched at a time; a whole number from 1. */
+  readonly batch: number;
+}
+
+/** Runs the statements of one `sql`. */
+export interface StatementRunner {
+  readonly run: (statement: StatementText) => Promise<Rows<object>>;
+  /** Told of a statement when it is written, before anybody waits for it. */
+  readonly onWritten?: (statement: Statement) => void;
+  /** Told when somebody waits for it. */
+  readonly onAwaited?: (statement: Statement) => void;
+  /** Resolves with whether a transaction is open, when the statements before have ended. */
+  readonly isInTransaction: () => Promise<boolean>;
+  /** Names of the cursors that are open on the connection. */
+  readonly cursors: Set<string>;
+}
+
+/**
+ * A statement that is sent when it is first waited for, and then settles when the server is ready
+ * for the next one. Errors are {@linkcode DatabaseError}s.
+ */
+export class Statement<Row extends object = Record<string, unknown>> implements Promise<Rows<Row>> {
+  readonly #runner: StatementRunner;
+  readonly #strings: TemplateStringsArray;
+  readonly #values: readonly SqlValue[];
+  #rows: Promise<Rows<Row>> | undefined;
+
+  constructor(
+    runner: StatementRunner,
+    strings: TemplateStringsArray,
+    values: readonly SqlValue[],
+  ) {
+    this.#runner = runner;
+    this.#strings = strings;
+    this.#values = values;
+    runner.onWritten?.(this as Statement);
+  }
+
+  get [Symbol.toStringTag](): string {
+    return "Statement";
+  }
+
+  /** The text as it was written, with `$` for each value; for messages. */
+  get outline(): string {
+    const text = this.#strings.join("$").replaceAll(/\s+/g, " ").trim();
+    return text.length <= MAX_OUTLINE ? text : `${text.slice(0, MAX_OUTLINE)}…`;
+  }
+
+  then<A = Rows<Row>, B = never>(
+    onFulfilled?: ((rows: Rows<Row>) => A | PromiseLike<A>) | null,
+    onRejected?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.#send().then(onFulfilled, onRejected);
+  }
+
+  catch<B = never>(
+    onRejected?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<Rows<Row> | B> {
+    return this.#send().catch(onRejected);
+  }
+
+  finally(onFinally?: (() => void) | null): Promise<Rows<Row>> {
+    return this.#send().finally(onFinally);
+  }
+
+  #send(): Promise<Rows<Row>> {
+    return this.#rows ??= this.#run();
+  }
+
+  #run(): Promise<Rows<Row>> {
+    this.#runner.onAwaited?.(this as Statement);
+    try {
+      return this.#runner.run(compile(this.#strings, this.#values)) as Promise<Rows<Row>>;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+}
+
+const MAX_OUTLINE = 100;
+
+/** A statement's text with placeholders, and its parameters as they are sent. */
+export class StatementText {
+  text: string;
+  readonly parameters: SentParameter[] = [];
+  /** Whether the server may keep it prepared for its next use. */
+  prepare = true;
+
+  constructor(text = "") {
+    this.text = text;
+  }
+
+  /** Adds a template: its text, and each value as a parameter or a part. */
+  add(strings: TemplateStringsArray, values: readonly unknown[]): this {
+    this.text += strings[0];
+    for (const [index, value] of values.entries()) {
+      this.addValue(value);
+      this.text += strings[index + 1];
+    }
+    return this;
+  }
+
+  /** @throws {DatabaseError} `INVALID_USE` when it is neither a part nor a value of PostgreSQL's. */
+  addValue(value: unknown): void {
+    if (value instanceof SqlPart) return value.appendTo(this);
+    if (value instanceof Statement) {
+      throw invalid(
+        "A statement cannot be a part of another one: write the part as sql.fragment`…`",
+      );
+    }
+    this.addParameter(value);
+    this.text += `$${this.parameters.length}`;
+  }
+
+  addParameter(value: unknown): void {
+    this.parameters.push(encode(value, () => `Parameter ${this.parameters.length + 1}`));
+  }
+
+  /** The same for one use. */
+  unprepared(): this {
+    this.prepare = false;
+    return this;
+  }
+}
+
+/** PostgreSQL counts parameters in 16 bits, and postgres.js takes two less. */
+const MAX_PARAMETERS = 65_533;
+
+/**
+ * Texts of templates that have no parts, which are the same each time. By the template, of which a
+ * program has as many as it has places that write one.
+ */
+const texts = new WeakMap<TemplateStringsArray, string>();
+
+/**
+ * The text and the parameters of a template.
+ *
+ * @throws {DatabaseError} `INVALID_USE`, naming the parameter or what is wrong with the text.
+ */
+export function compile(strings: TemplateStringsArray, values: readonly unknown[]): StatementText {
+  const known = texts.get(strings);
+  if (known !== undefined && !values.some(isPart)) {
+    const statement = new StatementText(known);
+    for (const value of values) statement.addParameter(value);
+    return statement;
+  }
+  requireTemplate(strings);
+  const statement = new StatementText().add(strings, values);
+  requireSendable(statement);
+  if (!values.some(isPart)) texts.set(strings, statement.text);
+  return statement;
+}
+
+/** Statements that this runs. */
+export function createSql(runner: StatementRunner): Sql {
+  const tag = <Row extends object>(
+    strings: TemplateStringsArray,
+    ...values: readonly SqlValue[]
+  ) => new Statement<Row>(runner, requireTemplate(strings), values);
+  const stream =
+    ({ batch }: StreamOptions) =>
+    <Row extends object>(strings: TemplateStringsArray, ...values: readonly SqlValue[]) => {
+      if (!(Number.isSafeInteger(batch) && batch > 0)) {
+        throw invalid("sql.stream: batch must be a whole number, 1 or more");
+      }
+      return readBatches<Row>(runner, new Fragment(requireTemplate(strings), values), batch);
+    };
+  return Object.assign(tag, parts, { stream });
+}
+
+/** The parts of statements; see {@linkcode SqlParts}. */
+const parts: SqlParts = {
+  identifier: (...path) => new Identifier(path),
+  fragment: (strings, ...values) => new Fragment(requireTemplate(strings), values),
+  list: (values) => new List(values),
+  rows: (rows, columns) => new BulkRows(rows, columns),
+  json: (value) => new Json(value),
+};
+
+export { parts as sql };
+
+class Identifier extends SqlPart {
+  readonly #quoted: string;
+
+  constructor(path: readonly string[]) {
+    super();
+    if (path.length === 0) throw invalid("sql.identifier needs a name");
+    this.#quoted = path.map(quote).join(".");
+  }
+
+  override appendTo(text: StatementText): void {
+    text.text += this.#quoted;
+  }
+}
+
+class Fragment extends SqlPart {
+  readonly #strings: TemplateStringsArray;
+  readonly #values: readonly SqlValue[];
+
+  constructor(strings: TemplateStringsArray, values: readonly SqlValue[]) {
+    super();
+    this.#strings = strings;
+    this.#values = values;
+  }
+
+  override appendTo(text: StatementText): void {
+    text.add(this.#strings, this.#values);
+  }
+}
+
+class List extends SqlPart {
+  readonly #values: readonly SqlValue[];
+
+  constructor(values: readonly SqlValue[]) {
+    super();
+    if (values.length === 0) {
+      throw invalid("sql.list is empty: for a list that can be, write = any(${array})");
+    }
+    this.#values = values;
+  }
+
+  override appendTo(text: StatementText): void {
+    appendList(text, this.#values);
+  }
+}
+
+class BulkRows extends SqlPart {
+  readonly #rows: readonly Readonly<Record<string, SqlValue>>[];
+  readonly #columns: readonly string[];
+
+  constructor(
+    rows: readonly Readonly<Record<string, SqlValue>>[],
+    given?: readonly string[],
+  ) {
+    super();
+    const columns = given ?? Object.keys(rows[0] ?? {});
+    if (rows.length === 0) throw invalid("sql.rows: there is no row to insert");
+    if (columns.length === 0) throw invalid("sql.rows: the rows have no columns");
+    this.#rows = rows;
+    this.#columns = columns;
+    for (const [index, row] of rows.entries()) {
+      this.#requireColumns(row, index + 1, given !== undefined);
+    }
+  }
+
+  override appendTo(text: StatementText): void {
+    text.text += `(${this.#columns.map(quote).join(", ")}) values `;
+    for (const [index, row] of this.#rows.entries()) {
+      if (index > 0) text.text += ", ";
+      appendList(text, this.#columns.map((column) => row[column]));
+    }
+  }
+
+  /** A value that one row has and another has not would be lost, or become null, in silence. */
+  #requireColumns(
+    row: Readonly<Record<string, SqlValue>>,
+    number: number,
+    areGiven: boolean,
+  ): void {
+    const missing = this.#columns.find((column) => row[column] === undefined);
+    if (missing !== undefined) {
+      throw invalid(`sql.rows: row ${number} has no ${missing}; use null for "no value"`);
+    }
+    const more = Object.keys(row).find((column) => !this.#columns.includes(column));
+    if (more !== undefined && !areGiven) {
+      throw invalid(`sql.rows: row ${number} has ${more}, which the first row has not`);
+    }
+  }
+}
+
+function appendList(text: StatementText, values: readonly unknown[]): void {
+  text.text += "(";
+  for (const [index, value] of values.entries()) {
+    if (index > 0) text.text += ", ";
+    text.addValue(value);
+  }
+  text.text += ")";
+}
+
+/**
+ * Reads a result by plain DECLARE and FETCH statements, so that nothing but statements is needed of
+ * the driver, and a connection pooler sees an ordinary transaction.
+ *
+ * Source: PostgreSQL documentation, "DECLARE".
+ */
+async function* readBatches<Row extends object>(
+  runner: StatementRunner,
+  query: SqlPart,
+  batch: number,
+): AsyncGenerator<readonly Row[], void, void> {
+  // Prepared, each cursor would leave statements behind in the session.
+  const run = (strings: TemplateStringsArray, ...values: readonly SqlValue[]) =>
+    runner.run(compile(strings, values).unprepared());
+  const isOwnTransaction = !await runner.isInTransaction();
+  if (isOwnTransaction) await run`begin`;
+  const name = freeName(runner.cursors);
+  const cursor = parts.identifier(name);
+  const size = new WholeNumber(batch);
+  let hasFailed = false;
+  runner.cursors.add(name);
+  try {
+    await run`declare ${cursor} no scroll cursor for ${query}`;
+    while (true) {
+      const rows = await run`fetch ${size} from ${cursor}` as Rows<Row>;
+      if (rows.length > 0) yield rows;
+      if (rows.length < batch) break;
+    }
+  } catch (error) {
+    hasFailed = true;
+    throw error;
+  } finally {
+    runner.cursors.delete(name);
+    // After a failure there is nothing to close, and the failure is what the caller has to know.
+    if (hasFailed) await (isOwnTransaction && run`rollback`.catch(() => {}));
+    else if (!isOwnTransaction) await run`close ${cursor}`;
+    else await commit(run`commit`);
+  }
+}
+
+/** The server answers the commit of a transaction that has failed with a rollback, and no error. */
+async function commit(committing: Promise<Rows<object>>): Promise<void> {
+  const { command } = await committing;
+  if (command !== "COMMIT") throw new DatabaseError("TRANSACTION_ABORTED");
+}
+
+function freeName(taken: ReadonlySet<string>): string {
+  for (let number = 1;; number++) {
+    const name = `stream_${number}`;
+    if (!taken.has(name)) return name;
+  }
+}
+
+/** FETCH takes no parameter. */
+class WholeNumber extends SqlPart {
+  readonly #value: number;
+
+  constructor(value: number) {
+    super();
+    this.#value = value;
+  }
+
+  override appendTo(text: StatementText): void {
+    text.text += this.#value;
+  }
+}
+
+function isPart(value: unknown): boolean {
+  return value instanceof SqlPart;
+}
+
+/** A name in quotation marks, so that it can be nothing else. */
+function quote(name: string): string {
+  if (name === "") throw invalid("An identifier must not be empty");
+  if (name.includes("\0")) throw invalid("An identifier must not hold a NUL character");
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** @throws {DatabaseError} `INVALID_USE` for a function call with a string, which could hold values. */
+function requireTemplate(strings: TemplateStringsArray): TemplateStringsArray {
+  if (Array.isArray(strings?.raw)) return strings;
+  throw invalid("SQL must be written as a template: sql`select …`, not sql(…)");
+}
+
+function requireSendable({ text, parameters }: StatementText): void {
+  if (text.includes("\0")) throw invalid("The text of a statement must not hold a NUL character");
+  if (COPY.test(text.replace(LEADING_COMMENTS, ""))) {
+    throw invalid("COPY is not supported: insert rows with sql.rows, read them with sql.stream");
+  }
+  if (parameters.length > MAX_PARAMETERS) {
+    throw invalid(
+      `${parameters.length} parameters are more than the ${MAX_PARAMETERS} of one statement: ` +
+        "send fewer rows at a time, or arrays to unnest(…)",
+    );
+  }
+}
+
+/** Answers with a stream of its own protocol, which would keep the connection from ever ending. */
+const COPY = /^copy\b/i;
+const LEADING_COMMENTS = /^(?:\s+|--[^\n]*(?:\n|$)|\/\*[^]*?\*\/|;)*/;
+
+function invalid(message: string): DatabaseError {
+  return new DatabaseError("INVALID_USE", { message });
+}

@@ -1,0 +1,243 @@
+import { Buffer } from "node:buffer";
+import { DatabaseError } from "../errors.ts";
+
+/**
+ * A value that a statement takes as a parameter. Numbers and strings have the type that the
+ * statement gives them; an array is one parameter, for `any(…)` or `unnest(…::int[])`.
+ *
+ * JSON is written as `sql.json(value)`, so that an object is never taken for something else.
+ */
+export type Parameter =
+  | string
+  | number
+  | bigint
+  | boolean
+  | Date
+  | Uint8Array
+  | Json
+  | null
+  | readonly Parameter[];
+
+/** A JSON document as a parameter; made by `sql.json`. */
+export class Json {
+  /** The document's text. */
+  readonly text: string;
+
+  /** @throws {DatabaseError} `INVALID_USE` when JSON cannot hold the value. */
+  constructor(value: unknown) {
+    this.text = toJson(value);
+  }
+}
+
+/** The text of a parameter, and the type that it is sent with. */
+export class TypedText {
+  readonly text: string;
+  /** Object id of the type in every PostgreSQL database. */
+  readonly type: number;
+
+  constructor(text: string, type: number) {
+    this.text = text;
+    this.type = type;
+  }
+}
+
+/** A type that is declared, because the server would guess another one or none. */
+interface DeclaredType {
+  readonly scalar: number;
+  readonly array: number;
+}
+
+// Source: PostgreSQL, src/include/catalog/pg_type.dat.
+const BOOLEAN: DeclaredType = { scalar: 16, array: 1000 };
+const BYTEA: DeclaredType = { scalar: 17, array: 1001 };
+const BIGINT: DeclaredType = { scalar: 20, array: 1016 };
+const TIMESTAMPTZ: DeclaredType = { scalar: 1184, array: 1185 };
+const JSONB: DeclaredType = { scalar: 3802, array: 3807 };
+/** The server infers the type from the statement. */
+const INFERRED: DeclaredType = { scalar: 0, array: 0 };
+
+/** Every built-in array type whose elements are divided by commas, with the type of its elements. */
+export const ARRAY_TYPES: readonly (readonly [array: number, element: number])[] = [
+  [199, 114], // json
+  [651, 650], // cidr
+  [791, 790], // money
+  [1000, 16], // bool
+  [1001, 17], // bytea
+  [1002, 18], // "char"
+  [1003, 19], // name
+  [1005, 21], // int2
+  [1007, 23], // int4
+  [1009, 25], // text
+  [1014, 1042], // bpchar
+  [1015, 1043], // varchar
+  [1016, 20], // int8
+  [1021, 700], // float4
+  [1022, 701], // float8
+  [1028, 26], // oid
+  [1040, 829], // macaddr
+  [1041, 869], // inet
+  [1115, 1114], // timestamp
+  [1182, 1082], // date
+  [1183, 1083], // time
+  [1185, 1184], // timestamptz
+  [1187, 1186], // interval
+  [1231, 1700], // numeric
+  [1270, 1266], // timetz
+  [1561, 1560], // bit
+  [1563, 1562], // varbit
+  [2951, 2950], // uuid
+  [3807, 3802], // jsonb
+];
+
+/**
+ * A parameter as it is sent.
+ *
+ * @param name How an error names the parameter, such as `Parameter 2`.
+ * @throws {DatabaseError} `INVALID_USE` when PostgreSQL has no such value.
+ */
+export function encode(value: unknown, name: () => string): string | number | null | TypedText {
+  if (typeof value === "string" || typeof value === "number" || value === null) return value;
+  if (Array.isArray(value)) return encodeArray(value, name);
+  return new TypedText(textOf(value, name), typeOf(value).scalar);
+}
+
+/** The elements of an array in PostgreSQL's text format, in arrays for each further dimension. */
+export function parseArray(text: string, parse: (element: string) => unknown): unknown[] {
+  // Bounds are written before it when they do not begin at 1: [0:1]={1,2}
+  const reader = new ArrayReader(text, text.indexOf("{") + 1, parse);
+  return reader.read();
+}
+
+function encodeArray(elements: readonly unknown[], name: () => string): string | TypedText {
+  const types = new Set<DeclaredType>();
+  const text = arrayText(elements, name, types);
+  if (types.size > 1) throw invalid(`${name()} is an array of different types: use one type`);
+  const [type = INFERRED] = types;
+  return type === INFERRED ? text : new TypedText(text, type.array);
+}
+
+/** Source: PostgreSQL documentation, 8.15.6 "Array Input and Output Syntax". */
+function arrayText(
+  elements: readonly unknown[],
+  name: () => string,
+  types: Set<DeclaredType>,
+): string {
+  const texts = elements.map((element, index) => {
+    const elementName = () => `Element ${index + 1} of ${name().toLowerCase()}`;
+    if (element === null) return "NULL";
+    if (Array.isArray(element)) return arrayText(element, elementName, types);
+    types.add(typeOf(element));
+    return `"${textOf(element, elementName).replaceAll(/["\\]/g, "\\$&")}"`;
+  });
+  return `{${texts.join(",")}}`;
+}
+
+function typeOf(value: unknown): DeclaredType {
+  switch (typeof value) {
+    case "boolean":
+      return BOOLEAN;
+    case "bigint":
+      return BIGINT;
+  }
+  if (value instanceof Date) return TIMESTAMPTZ;
+  if (value instanceof Uint8Array) return BYTEA;
+  return value instanceof Json ? JSONB : INFERRED;
+}
+
+function textOf(value: unknown, name: () => string): string {
+  switch (typeof value) {
+    case "string":
+    case "number":
+    case "bigint":
+      return String(value);
+    case "boolean":
+      return value ? "t" : "f";
+    case "undefined":
+      throw invalid(`${name()} is undefined: use null for "no value"`);
+    case "function":
+    case "symbol":
+      throw invalid(`${name()} is a ${typeof value}, which is no value of PostgreSQL's`);
+  }
+  if (value instanceof Date) {
+    if (Number.isNaN(value.getTime())) throw invalid(`${name()} is an invalid Date`);
+    return value.toISOString();
+  }
+  if (value instanceof Uint8Array) {
+    const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    return `\\x${bytes.toString("hex")}`;
+  }
+  if (value instanceof Json) return value.text;
+  throw invalid(
+    `${name()} is an object: use sql.json(…) for JSON, and await what is a Promise`,
+  );
+}
+
+function toJson(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch (cause) {
+    throw invalid("sql.json: the value has no JSON text (a bigint, or it holds itself)", cause);
+  }
+  if (text === undefined) throw invalid(`sql.json: ${typeof value} has no JSON text`);
+  return text;
+}
+
+/** Reads one array from its text, from behind its first brace. */
+class ArrayReader {
+  readonly #text: string;
+  readonly #parse: (element: string) => unknown;
+  #at: number;
+
+  constructor(text: string, start: number, parse: (element: string) => unknown) {
+    this.#text = text;
+    this.#at = start;
+    this.#parse = parse;
+  }
+
+  read(): unknown[] {
+    const elements: unknown[] = [];
+    while (this.#at < this.#text.length) {
+      switch (this.#text[this.#at]) {
+        case "}":
+          this.#at++;
+          return elements;
+        case ",":
+          this.#at++;
+          break;
+        case "{":
+          this.#at++;
+          elements.push(this.read());
+          break;
+        case '"':
+          elements.push(this.#parse(this.#quoted()));
+          break;
+        default: {
+          const element = this.#unquoted();
+          elements.push(element === "NULL" ? null : this.#parse(element));
+        }
+      }
+    }
+    return elements;
+  }
+
+  #quoted(): string {
+    let element = "";
+    for (this.#at++; this.#text[this.#at] !== '"'; this.#at++) {
+      if (this.#text[this.#at] === "\\") this.#at++;
+      element += this.#text[this.#at];
+    }
+    this.#at++;
+    return element;
+  }
+
+  #unquoted(): string {
+    const start = this.#at;
+    while (!/[,}]/.test(this.#text[this.#at] ?? "}")) this.#at++;
+    return this.#text.slice(start, this.#at);
+  }
+}
+
+function invalid(message: string, cause?: unknown): DatabaseError {
+  return new DatabaseError("INVALID_USE", { message, cause });
+}

@@ -1,0 +1,174 @@
+import {
+  createSql,
+  type Rows,
+  type Sql,
+  type Statement,
+  type StatementText,
+} from "../connection/sql.ts";
+import { abortReason, DatabaseError } from "../errors.ts";
+
+/**
+ * Where a scope's statements go: its connection, which asks for a refusal when a statement's turn
+ * has come, or the scope around it, which refuses by itself.
+ */
+export interface StatementTarget {
+  run(statement: StatementText, refusal?: () => DatabaseError | undefined): Promise<Rows<object>>;
+  script(text: string, refusal?: () => DatabaseError | undefined): Promise<Rows<object>>;
+  /** Whether a transaction is open; valid only while no statement runs. */
+  readonly isInTransaction: boolean;
+  readonly cursors: Set<string>;
+}
+
+/** What limits a {@linkcode StatementScope}. */
+export interface StatementScopeOptions {
+  /** Refuses statements as soon as it aborts. */
+  readonly signal?: AbortSignal | undefined;
+  /** What the user of the scope gets for an error of its target; default: the error itself. */
+  readonly explain?: ((error: unknown) => unknown) | undefined;
+}
+
+/**
+ * The statements of one borrower of a connection, and the `sql` that runs them. It knows what still
+ * runs and what was forgotten, and once closed it refuses everything, so that a borrower who keeps
+ * its `sql` cannot reach into the connection's next use.
+ *
+ * Scopes nest: a transaction's statements go through the scope of its connection.
+ */
+export class StatementScope implements StatementTarget {
+  readonly sql: Sql;
+  readonly #target: StatementTarget;
+  readonly #options: StatementScopeOptions;
+  /** Statements that were written and that nobody has waited for. */
+  readonly #forgotten: Statement[] = [];
+  #closedBy: DatabaseError | undefined;
+  #pausedBy: DatabaseError | undefined;
+  #running = 0;
+  #idle: PromiseWithResolvers<void> | undefined;
+  #failure: unknown;
+  #lastFailure: unknown;
+  #mayHaveDone = false;
+
+  constructor(target: StatementTarget, options: StatementScopeOptions = {}) {
+    this.#target = target;
+    this.#options = options;
+    this.sql = createSql({
+      run: (statement) => this.run(statement),
+      onWritten: (statement) => void this.#forgotten.push(statement),
+      onAwaited: (statement) => this.#remember(statement),
+      isInTransaction: async () => {
+        await this.untilIdle();
+        return this.isInTransaction;
+      },
+      cursors: this.cursors,
+    });
+  }
+
+  /** Why statements are refused at the moment; undefined while they may run. */
+  get refusal(): DatabaseError | undefined {
+    const { signal } = this.#options;
+    if (signal?.aborted) return abortReason(signal);
+    return this.#closedBy ?? this.#pausedBy;
+  }
+
+  get isInTransaction(): boolean {
+    return this.#target.isInTransaction;
+  }
+
+  get cursors(): Set<string> {
+    return this.#target.cursors;
+  }
+
+  /** The error of the first statement that failed. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /** The error of the statement that failed last. */
+  get lastFailure(): unknown {
+    return this.#lastFailure;
+  }
+
+  /** Whether a statement has succeeded, or may have although its answer got lost. */
+  get mayHaveDone(): boolean {
+    return this.#mayHaveDone;
+  }
+
+  /** As `Connection.run`. */
+  run(statement: StatementText): Promise<Rows<object>> {
+    return this.#track(() => this.#target.run(statement, () => this.refusal));
+  }
+
+  /** As `Connection.script`. */
+  script(text: string): Promise<Rows<object>> {
+    return this.#track(() => this.#target.script(text, () => this.refusal));
+  }
+
+  /** Resolves when no statement of this scope runs. Never rejects. */
+  async untilIdle(): Promise<void> {
+    while (this.#running > 0) await (this.#idle ??= Promise.withResolvers()).promise;
+  }
+
+  /**
+   * Resolves when no statement runs and none was forgotten.
+   *
+   * @throws {DatabaseError} `INVALID_USE`, with the text of a statement that was written and that
+   * nobody has waited for, so that it was never sent.
+   */
+  async untilDone(): Promise<void> {
+    await this.untilIdle();
+    const [statement] = this.#forgotten;
+    if (statement === undefined) return;
+    throw new DatabaseError("INVALID_USE", {
+      message: `A statement was written and never waited for, so it was not sent: await it, or ` +
+        `await Promise.all(…) of several: ${statement.outline}`,
+    });
+  }
+
+  /** From now on statements fail with this error; what runs goes on. */
+  close(error: DatabaseError): void {
+    this.#closedBy ??= error;
+  }
+
+  /** As {@linkcode StatementScope.close}, until the result is disposed. */
+  pause(error: DatabaseError): Disposable {
+    this.#pausedBy = error;
+    return { [Symbol.dispose]: () => void (this.#pausedBy = undefined) };
+  }
+
+  #remember(statement: Statement): void {
+    const index = this.#forgotten.indexOf(statement);
+    if (index !== -1) this.#forgotten.splice(index, 1);
+  }
+
+  async #track(send: () => Promise<Rows<object>>): Promise<Rows<object>> {
+    const { refusal } = this;
+    if (refusal !== undefined) throw refusal;
+    this.#running++;
+    try {
+      const rows = await send();
+      this.#mayHaveDone = true;
+      return rows;
+    } catch (error) {
+      throw this.#failed(error);
+    } finally {
+      if (--this.#running === 0) {
+        this.#idle?.resolve();
+        this.#idle = undefined;
+      }
+    }
+  }
+
+  #failed(error: unknown): unknown {
+    const { explain } = this.#options;
+    const explained = explain === undefined ? error : explain(error);
+    this.#failure ??= explained;
+    this.#lastFailure = explained;
+    if (isUnknown(explained)) this.#mayHaveDone = true;
+    return explained;
+  }
+}
+
+/** Whether it is the error of what may or may not have been done. */
+export function isUnknown(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === "COMMIT_UNKNOWN";
+}
