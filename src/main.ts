@@ -2,7 +2,7 @@ import denoJson from "../deno.json" with { type: "json" };
 import { Health as GrpcHealth } from "../gen/grpc/health/v1/health_pb.ts";
 import { Health, ServiceStatus } from "../gen/treasury/v1/health_pb.ts";
 import { type Config, ConfigError } from "./config/mod.ts";
-import { DatabaseManager, type DatabaseObserver, prepareSchema } from "./database/mod.ts";
+import { DatabaseManager, type DatabaseObserver, ensureSchema } from "./database/mod.ts";
 import {
   createGrpcHealthService,
   createHealthService,
@@ -130,7 +130,7 @@ function createDatabase(
     logger,
     observer,
     onPassword: (password) => redactor.add(password.reveal()),
-    prepare: (signal) => prepareSchema(config, { signal, logger }),
+    prepare: (signal) => ensureSchema(config, { signal, logger }),
   });
 }
 

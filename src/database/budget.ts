@@ -1,49 +1,122 @@
-import { DatabaseError } from "./errors.ts";
+import type { DatabaseConfig } from "../config/mod.ts";
 import type { Sql } from "./connection/sql.ts";
+import { DatabaseError } from "./errors.ts";
+import type { Logger } from "./logger.ts";
+import { runOperation } from "./operation/operation.ts";
+import type { Lend } from "./operation/time_limit.ts";
 
-/** What limits the connections of this service: the server, the role or the database. */
+/** What a connection limit applies to: the whole server, or the service's role or database. */
 export type BudgetScope = "server" | "role" | "database";
 
-/** One limit, and how much of it others use. */
+/** One connection limit, and how much of it others use. */
 export interface BudgetLimit {
+  /** What it applies to. */
   readonly scope: BudgetScope;
-  /** Connections that are not reserved for others. */
+  /** Maximum number of connections, without those that are reserved for others. */
   readonly limit: number;
-  /** Of these, in use by others than this service. */
+  /** How many of them are in use by others than this service. */
   readonly othersInUse: number;
 }
 
-/** Whether the connections of all replicas fit into the server. Connections, all of them. */
+/**
+ * Whether the server allows as many connections as all instances of the service may open. All
+ * numbers are connections, except `serviceInstances`.
+ */
 export interface ConnectionBudget {
-  readonly replicas: number;
-  /** Of one replica (`DB_MAX_CONNECTIONS`). */
+  /** Maximum number of instances that run at the same time. */
+  readonly serviceInstances: number;
+  /** Maximum of one instance (`DB_MAX_CONNECTIONS`). */
   readonly maxConnections: number;
-  /** Of all replicas together. */
+  /** Maximum of all instances together. */
   readonly needed: number;
-  /** What is left for this service by the narrowest limit; never below 0. */
+  /** What the narrowest limit leaves for this service; at least 0. */
   readonly available: number;
+  /** Whether `needed` is at most `available`. */
   readonly fits: boolean;
-  /** The narrowest limit. */
+  /** The limit that leaves the least. */
   readonly narrowest: BudgetLimit;
 }
 
-/** Works out the budget from the limits, of which there is always the server's. */
-export function connectionBudget(
-  { replicas, maxConnections }: Pick<ConnectionBudget, "replicas" | "maxConnections">,
-  limits: readonly [BudgetLimit, ...BudgetLimit[]],
-): ConnectionBudget {
-  const needed = replicas * maxConnections;
-  const narrowest = limits.reduce((least, limit) => left(limit) < left(least) ? limit : least);
-  const available = left(narrowest);
-  return { replicas, maxConnections, needed, available, fits: needed <= available, narrowest };
+/**
+ * Compares what all instances of the service may open with what the server allows. It only logs a
+ * warning, because nothing fails before that many connections are in fact open.
+ *
+ * With `DB_POOLER=transaction` it does nothing: the pooler decides how many connections the server
+ * gets.
+ */
+export class BudgetCheck {
+  readonly #config: DatabaseConfig;
+  readonly #logger: Logger;
+  #budget: ConnectionBudget | undefined;
+
+  /** @param logger Receives `database.connection_budget` and `.connection_budget_unknown`. */
+  constructor(config: DatabaseConfig, logger: Logger) {
+    this.#config = config;
+    this.#logger = logger;
+  }
+
+  /** Result of the last check that the server answered; undefined before that. */
+  get budget(): ConnectionBudget | undefined {
+    return this.#budget;
+  }
+
+  /**
+   * Checks once, within the ping timeout. Never rejects: when the limits cannot be read, the last
+   * budget stays, because the database can be used all the same.
+   */
+  async run(lend: Lend, signal: AbortSignal): Promise<void> {
+    const { pooler, pingTimeoutMs, replicas: serviceInstances, maxConnections } = this.#config;
+    if (pooler === "transaction") return;
+    try {
+      const limits = await runOperation(lend, readLimits, { signal, timeoutMs: pingTimeoutMs });
+      this.#update(connectionBudget({ serviceInstances, maxConnections }, limits));
+    } catch (err) {
+      if (signal.aborted) return;
+      const event = "database.connection_budget_unknown";
+      this.#logger.warn({ event, err }, "The server's connection limits could not be read");
+    }
+  }
+
+  /** Logs only what has changed since the last check. */
+  #update(budget: ConnectionBudget): void {
+    const before = this.#budget && describeShortage(this.#budget);
+    this.#budget = Object.freeze(budget);
+    const shortage = describeShortage(budget);
+    if (shortage === before) return;
+    const { needed, available, narrowest: { scope } } = budget;
+    const fields = { event: "database.connection_budget", needed, available, scope };
+    if (shortage === undefined) {
+      this.#logger.info(fields, "The connection limits allow what all instances may open again");
+    } else {
+      const advice =
+        "lower DB_MAX_CONNECTIONS or DB_SERVICE_INSTANCES, raise the limit, or use a pooler";
+      this.#logger.warn(fields, `Too many connections: ${shortage}; ${advice}`);
+    }
+  }
 }
 
-/** What is wrong with the budget, for people; undefined when it fits. */
+/** Computes the budget. There is always the server's limit; the others are optional. */
+export function connectionBudget(
+  { serviceInstances, maxConnections }: Pick<
+    ConnectionBudget,
+    "serviceInstances" | "maxConnections"
+  >,
+  limits: readonly [BudgetLimit, ...BudgetLimit[]],
+): ConnectionBudget {
+  const needed = serviceInstances * maxConnections;
+  const narrowest = limits.reduce((least, limit) => left(limit) < left(least) ? limit : least);
+  const available = left(narrowest);
+  const fits = needed <= available;
+  return { serviceInstances, maxConnections, needed, available, fits, narrowest };
+}
+
+/** Says, for people, how many connections are too many; undefined when the budget fits. */
 export function describeShortage(budget: ConnectionBudget): string | undefined {
   if (budget.fits) return undefined;
-  const { replicas, maxConnections, needed, available, narrowest: { scope } } = budget;
-  const product = replicas === 1 ? "" : ` (${replicas} x ${maxConnections})`;
-  return `up to ${needed} connections${product} are configured, but the ${scope} has ${available}`;
+  const { serviceInstances, maxConnections, needed, available, narrowest: { scope } } = budget;
+  const product = serviceInstances === 1 ? "" : ` (${serviceInstances} x ${maxConnections})`;
+  return `up to ${needed} connections${product} are configured, ` +
+    `but the ${scope} limit leaves ${available}`;
 }
 
 function left({ limit, othersInUse }: BudgetLimit): number {
@@ -51,17 +124,16 @@ function left({ limit, othersInUse }: BudgetLimit): number {
 }
 
 /**
- * Asks the server for its limits. Sessions with the same role, database and application name count
- * as this service's, whichever replica they belong to.
+ * Reads the connection limits. Sessions with the same role, database and application name count as
+ * this service's, whichever instance they belong to.
  *
  * Source: PostgreSQL documentation, 20.3.1 "Connection Settings", and `CONNECTION LIMIT` of
- * "CREATE ROLE" and "CREATE DATABASE"; superusers are bound by none of these limits but
- * `max_connections`.
+ * "CREATE ROLE" and "CREATE DATABASE"; of these limits only `max_connections` applies to superusers.
  */
-export async function readLimits(sql: Sql): Promise<[BudgetLimit, ...BudgetLimit[]]> {
+async function readLimits(sql: Sql): Promise<[BudgetLimit, ...BudgetLimit[]]> {
   const [row] = await sql<LimitsRow>`
     with sessions as (
-      -- Background workers lack a role or a database. Of others' sessions the kind is hidden.
+      -- Background workers have no role or no database. The type of another role's session is hidden.
       select usename = current_user as is_role, datname = current_database() as is_database,
         usename = current_user and datname = current_database()
           and application_name = current_setting('application_name') as is_own
@@ -94,6 +166,7 @@ export async function readLimits(sql: Sql): Promise<[BudgetLimit, ...BudgetLimit
   return [server, ...others.filter(({ limit }) => limit !== UNLIMITED)];
 }
 
+/** How `pg_roles` and `pg_database` write "no limit". */
 const UNLIMITED = -1;
 
 interface LimitsRow {

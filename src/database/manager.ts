@@ -1,7 +1,6 @@
 import type { DatabaseConfig } from "../config/mod.ts";
 import type { AccessMode } from "./access_mode.ts";
-import type { ConnectionBudget } from "./budget.ts";
-import { BudgetCheck } from "./budget_check.ts";
+import { BudgetCheck, type ConnectionBudget } from "./budget.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Rows, SqlValue } from "./connection/sql.ts";
 import type { DatabaseError } from "./errors.ts";
@@ -121,8 +120,8 @@ export class DatabaseManager implements AsyncDisposable {
   }
 
   /**
-   * Whether the connections of all replicas fit into the primary, as it was when the database last
-   * came or came back. Undefined before that, and behind a pooler in transaction mode.
+   * Whether the primary allows what all instances of the service may open, as of the last time that
+   * the database was reached or recovered. Undefined before that, and with `DB_POOLER=transaction`.
    */
   get connectionBudget(): ConnectionBudget | undefined {
     return this.#budget.budget;

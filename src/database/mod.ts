@@ -5,7 +5,12 @@
  * @module
  */
 export type { Access, AccessMode } from "./access_mode.ts";
-export { type BudgetLimit, type ConnectionBudget, describeShortage } from "./budget.ts";
+export {
+  type BudgetLimit,
+  type BudgetScope,
+  type ConnectionBudget,
+  describeShortage,
+} from "./budget.ts";
 export type { CircuitSnapshot, CircuitState, CircuitTransition } from "./circuit_breaker/mod.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { connect, type ConnectOptions } from "./connection/connect.ts";
@@ -29,29 +34,27 @@ export type { PingOptions } from "./lane/pinger.ts";
 export type { Logger } from "./logger.ts";
 export { DatabaseManager, type PingResult, type QueryTag } from "./manager.ts";
 export type { DatabaseManagerOptions } from "./manager_options.ts";
-export { createMigration } from "./migration/create.ts";
+export { createMigration, folderAt } from "./migration/files.ts";
 export {
   migrateDown,
   type MigrateOptions,
   migrateTo,
   migrateUp,
-  readSchemaVersion,
+  type MigrationResult,
 } from "./migration/migrate.ts";
-export type { MigrationOptions } from "./migration/locked_session.ts";
-export type { MigrationResult } from "./migration/migration_run.ts";
-export { folderAt } from "./migration/migration_files.ts";
-export type { SchemaVersion } from "./migration/migration_table.ts";
-export { prepareSchema } from "./migration/prepare.ts";
 export { dropSchema, forceVersion } from "./migration/repair.ts";
+export { ensureSchema, querySchemaVersion, readSchemaVersion } from "./migration/schema.ts";
+export type { MigrationOptions } from "./migration/session.ts";
 export {
   type MigrationStatus,
+  type MigrationWarning,
   readMigrationStatus,
   type VersionState,
   type VersionStatus,
 } from "./migration/status.ts";
+export type { SchemaVersion } from "./migration/tables.ts";
 export type { DatabaseObserver, OperationName, PoolName, PoolObserver } from "./observer.ts";
 export type { OperationOptions } from "./operation/operation.ts";
-export { peekSchemaVersion } from "./migration/peek_version.ts";
 export type { CloseOptions, CloseReason, PoolStats } from "./pool/mod.ts";
 export type { DatabaseState, DatabaseStatus, StateChange, StateListener } from "./state.ts";
 export type { IsolationLevel, TransactionOptions } from "./operation/transaction.ts";

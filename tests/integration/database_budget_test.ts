@@ -15,8 +15,8 @@ const SETTINGS = {
 const budgetLogs = ({ logged }: TestManager) =>
   logged.filter(({ event }) => event === "database.connection_budget");
 
-async function budgetOf(server: TestPostgres, maxConnections: number, replicas = 1) {
-  await using test = startManager(server, { maxConnections, replicas });
+async function budgetOf(server: TestPostgres, maxConnections: number, instances = 1) {
+  await using test = startManager(server, { maxConnections, replicas: instances });
   await untilState(test.database, "connected");
   const budget = test.database.connectionBudget;
   assert.ok(budget !== undefined);
@@ -31,10 +31,10 @@ Deno.test("all connections but the reserved ones are for the service", async () 
   assert.deepEqual([tooMany.needed, tooMany.fits, tooMany.warnings], [14, false, 1]);
 });
 
-Deno.test("what others use is not for the service, and replicas are no others", async () => {
+Deno.test("connections of others are subtracted, those of other instances are not", async () => {
   await using server = await startPostgres({ settings: SETTINGS });
   await using _other = await connect(server.config({ applicationName: "another" }));
-  await using _replica = await connect(server.config());
+  await using _instance = await connect(server.config());
   const { available, narrowest } = await budgetOf(server, 1);
   assert.deepEqual({ available, narrowest }, {
     available: 12,
@@ -69,7 +69,7 @@ Deno.test("a shortage is in the log once, and in health without changing the sta
   const health = () => checker.check(new AbortController().signal);
   const { status, message } = await health();
   assert.equal(status, ServiceStatus.HEALTHY);
-  assert.match(message, /healthy; up to 10 connections \(2 x 5\) .* the role has 8$/);
+  assert.match(message, /healthy; up to 10 connections \(2 x 5\) .* the role limit leaves 8$/);
 
   const restart = async () => {
     await server.stop();

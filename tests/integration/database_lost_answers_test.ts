@@ -4,7 +4,7 @@ import { eventually } from "../support/condition.ts";
 import { startManager, untilState } from "../support/database_support.ts";
 import { FaultProxy } from "../support/fault_proxy.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { prepareSchema } from "../../src/database/mod.ts";
+import { ensureSchema } from "../../src/database/mod.ts";
 
 const IMPATIENT = { maxConnections: 3, pingTimeoutMs: 1_000, connectTimeoutMs: 1_000 };
 
@@ -72,7 +72,7 @@ Deno.test("a look at the schema whose answer gets lost does not keep the service
     prepare: (signal) => {
       // Only the first one gets lost.
       if (++looks > 1) cut[Symbol.dispose]();
-      return prepareSchema(config, { signal });
+      return ensureSchema(config, { signal });
     },
   });
   await untilState(test.database, "connected");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { connect, migrateUp, readSchemaVersion } from "../../src/database/mod.ts";
+import { connect, dropSchema, migrateUp, readSchemaVersion } from "../../src/database/mod.ts";
 import { silentLogger } from "../../src/database/logger.ts";
-import { advisoryLockId } from "../../src/database/migration/migration_lock.ts";
+import { advisoryLockId } from "../../src/database/migration/lock.ts";
 import { migrationFolder, TWO_MIGRATIONS } from "../support/migration_folder.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { startManager, untilState } from "../support/database_support.ts";
@@ -49,6 +49,28 @@ Deno.test("only what is new is applied, in the configured schema", async () => {
   ]);
 });
 
+Deno.test("only the schema that is named is dropped, whatever the case of its name", async () => {
+  await using server = await startPostgres();
+  await using folder = await migrationFolder({
+    "1_a.up.sql":
+      "create table account (id int); create function one() returns int language sql return 1; create type mood as enum ('good');",
+  });
+  const options = { directory: folder.url };
+  for (const schema of ["ledger", "Ledger", "the Ledger"]) {
+    await server.admin(`create schema "${schema}" authorization treasury_user`);
+    await migrateUp(server.config({ schema }), options);
+  }
+  // The function, the type, and three tables with those of the versions.
+  assert.equal(await dropSchema(server.config({ schema: "Ledger" })), 5);
+  assert.equal(await dropSchema(server.config({ schema: "the Ledger" })), 5);
+  const left = await server.admin(
+    `select nspname, proname from pg_proc join pg_namespace n on n.oid = pronamespace
+      where proname = 'one'`,
+  );
+  assert.deepEqual(left, [{ nspname: "ledger", proname: "one" }]);
+  assert.equal((await readSchemaVersion(server.config({ schema: "ledger" })))?.version, 1);
+});
+
 Deno.test("a failing migration marks the schema dirty, and then nothing is applied", async () => {
   await using server = await startPostgres();
   await using folder = await migrationFolder({
@@ -59,7 +81,7 @@ Deno.test("a failing migration marks the schema dirty, and then nothing is appli
   await assert.rejects(migrateUp(server.config(), options), {
     code: "MIGRATION_FAILED",
     message:
-      /^000002_note\.up\.sql, line 2, column 10, failed: .*no_such_function.*42883.*dirty at version 000002$/s,
+      /^000002_note\.up\.sql, line 2, column 10, failed: .*no_such_function.*42883.*dirty at version 000002: undo or complete/s,
   });
   assert.deepEqual(await readSchemaVersion(server.config()), { version: 2, dirty: true });
   // A script is one transaction.
@@ -77,6 +99,21 @@ Deno.test("a failing migration marks the schema dirty, and then nothing is appli
     applied: [2],
     reverted: [],
   });
+});
+
+Deno.test("a script that ran, but whose version cannot be recorded, leaves the schema dirty", async () => {
+  await using server = await startPostgres();
+  await using folder = await migrationFolder({
+    "1_a.up.sql":
+      "create table account (id int); revoke truncate on schema_migrations from current_user;",
+  });
+  await assert.rejects(migrateUp(server.config(), { directory: folder.url }), {
+    code: "MIGRATION_FAILED",
+    message:
+      /^1_a\.up\.sql has run, but .* not be recorded: .*42501.*dirty at version 000001: run: deno task migrate force 1$/,
+  });
+  assert.deepEqual(await readSchemaVersion(server.config()), { version: 1, dirty: true });
+  assert.equal((await server.admin("select from account")).length, 0);
 });
 
 Deno.test("a schema that is newer than the files is left alone", async () => {
@@ -118,12 +155,17 @@ Deno.test("the wait for another process has a limit, and can be aborted", async 
   });
 });
 
-Deno.test("a schema that does not exist is named in what to do", async () => {
+Deno.test("a schema that does not exist or may not be used is named, with what to do", async () => {
   await using server = await startPostgres();
-  await assert.rejects(migrateUp(server.config({ schema: "missing" })), {
+  const refused = {
     code: "MIGRATION_FAILED",
-    message: /DB_SCHEMA/,
-  });
+    message:
+      /^The schema "closed" does not exist, or the role treasury_user has no USAGE .*DB_SCHEMA/,
+  };
+  const config = server.config({ schema: "closed" });
+  await assert.rejects(migrateUp(config), refused);
+  await server.admin("create schema closed");
+  await assert.rejects(migrateUp(config), refused, "without the USAGE privilege");
 });
 
 Deno.test("a manager can migrate before it is connected, also when the server comes late", async () => {

@@ -89,12 +89,12 @@ Deno.test("a failure names file, line and SQLSTATE, and force ends the dirt", as
   assert.equal(failed.code, 1);
   assert.match(
     failed.stderr,
-    /^000002_note\.up\.sql, line 3, column 3, failed: .*SQLSTATE 42601.*dirty at version 000002\n$/,
+    /^000002_note\.up\.sql, line 3, column 3, failed: .*SQLSTATE 42601.*dirty at version 000002: undo .* force V\n$/,
   );
   const status = await test.migrate("status");
   assert.equal(status.code, 1);
   assert.match(status.stdout, /^000002 +dirty/m);
-  assert.match(status.stdout, /is dirty: repair it/);
+  assert.match(status.stdout, /^The schema has 000002 and is dirty: repair it/m);
   assert.equal((await test.migrate("version")).stdout, "000002 (dirty)\n");
   for (const args of ["up", "down 1", "goto 1"]) {
     const refused = await test.migrate(args);
@@ -103,7 +103,10 @@ Deno.test("a failure names file, line and SQLSTATE, and force ends the dirt", as
   }
   const unknown = await test.migrate("force 7");
   assert.equal(unknown.code, 1);
-  assert.equal(unknown.stderr, "There is no migration with version 7\n");
+  assert.equal(
+    unknown.stderr,
+    'No migration file has version 7: "deno task migrate status" lists those that exist\n',
+  );
   assert.equal((await test.migrate("force 1")).code, 0);
   test.folder.write("000002_note.up.sql", TWO_MIGRATIONS["000002_note.up.sql"]);
   assert.equal((await test.migrate("up")).code, 0);
@@ -123,7 +126,7 @@ Deno.test("a failure names the objects that are in the way", async () => {
   );
 });
 
-Deno.test("status lists every version, and what is surprising", async () => {
+Deno.test("status lists every version, and the warnings", async () => {
   await using test = await setUp();
   await test.migrate("up");
   test.folder.write("000005_more.up.sql", "");
@@ -139,11 +142,14 @@ Deno.test("status lists every version, and what is surprising", async () => {
   await test.migrate("goto 4");
   test.folder.remove("000003_three.up.sql");
   test.folder.write("000002_note.up.sql", "-- not what it was");
-  const surprised = await test.migrate("status");
-  assert.equal(surprised.code, 1);
-  assert.match(surprised.stdout, /^000003 +missing/m);
-  assert.match(surprised.stdout, /Warning: 000002_note\.up\.sql has changed since/);
-  assert.match((await test.migrate("up")).stderr, /Warning: The schema has migration 000003, and/);
+  const warned = await test.migrate("status");
+  assert.equal(warned.code, 1);
+  assert.match(warned.stdout, /^000003 +missing/m);
+  assert.match(warned.stdout, /Warning: 000002_note\.up\.sql has changed since/);
+  assert.match(
+    (await test.migrate("up")).stderr,
+    /Warning: Migration 000003 is applied, but its file is missing/,
+  );
 });
 
 Deno.test("create writes a pair of files, and nothing else may write any", async () => {
@@ -163,11 +169,11 @@ Deno.test("wrong arguments and settings end with 2, and with help", async () => 
   await using test = await setUp();
   for (
     const [args, message] of [
-      ["", /help/],
-      ["sideways", /no command "sideways"/],
+      ["", /A command is missing/],
+      ["sideways", /Unknown command "sideways"/],
       ["up two", /N must be a whole number/],
-      ["up 1 2", /does not take "2"/],
-      ["goto", /help/],
+      ["up 1 2", /does not take the argument "2"/],
+      ["goto", /goto needs an argument/],
       ["goto -1", /V must be/],
       ["up --all", /--all is for down/],
       ["down 1 --all", /not both/],

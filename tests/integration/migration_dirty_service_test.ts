@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { prepareSchema } from "../../src/database/mod.ts";
+import { ensureSchema } from "../../src/database/mod.ts";
 import { PostgreSQLChecker } from "../../src/health/mod.ts";
 import { AccessMode, ServiceStatus } from "../../gen/treasury/v1/health_pb.ts";
 import { eventually } from "../support/condition.ts";
@@ -13,7 +13,7 @@ async function onDirtySchema(server: TestPostgres, migrateOnStart: boolean) {
   await server.admin("create table entry (id int); grant all on entry to treasury_user");
   await server.admin("insert into schema_migrations values (1, true)");
   const overrides = { migrateOnStart };
-  const prepare = (signal: AbortSignal) => prepareSchema(server.config(overrides), { signal });
+  const prepare = (signal: AbortSignal) => ensureSchema(server.config(overrides), { signal });
   return startManager(server, overrides, { prepare });
 }
 
@@ -27,7 +27,10 @@ for (const migrateOnStart of [true, false]) {
     assert.equal(database.writeRefusal?.code, "MIGRATION_DIRTY");
     assert.deepEqual([...await database.query({ access: "read" })`select * from entry`], []);
 
-    const refused = { code: "READ_ONLY", message: /migration to version 1 was left unfinished/ };
+    const refused = {
+      code: "READ_ONLY",
+      message: /the migration to version 1 failed, or is still running/,
+    };
     const insert = (access?: "write") => database.query({ access })`insert into entry values (1)`;
     await assert.rejects(insert("write"), refused);
     await assert.rejects(insert(), refused, "undeclared");
@@ -52,12 +55,12 @@ for (const migrateOnStart of [true, false]) {
   });
 }
 
-Deno.test("a role that may not look at the version serves, and says so", async () => {
+Deno.test("a service whose role may not read the version runs, and logs that", async () => {
   await using server = await startPostgres();
   await server.admin("create table schema_migrations (version bigint primary key, dirty bool)");
   const events: unknown[] = [];
   const warn = ({ event }: Readonly<Record<string, unknown>>) => void events.push(event);
   const logger = { info() {}, warn, error() {} };
-  assert.equal(await prepareSchema(server.config(), { logger }), undefined);
+  assert.equal(await ensureSchema(server.config(), { logger }), undefined);
   assert.deepEqual(events, ["migration.unreadable"]);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { connect, migrateDown, migrateUp, readMigrationStatus } from "../../src/database/mod.ts";
-import { advisoryLockId } from "../../src/database/migration/migration_lock.ts";
+import { advisoryLockId } from "../../src/database/migration/lock.ts";
 import { migrationFolder, TWO_MIGRATIONS } from "../support/migration_folder.ts";
 import { startPostgres } from "../support/postgres.ts";
 
@@ -102,7 +102,7 @@ Deno.test("whoever holds one of its keys is waited for", async () => {
   }
 });
 
-Deno.test("one goes on where the other has stopped, and no file is surprising", async () => {
+Deno.test("one continues where the other has stopped, and there are no warnings", async () => {
   await using server = await startPostgres();
   await using folder = await migrationFolder({ ...TWO_MIGRATIONS, "3_c.up.sql": "" });
   const options = { directory: folder.url };
@@ -112,8 +112,8 @@ Deno.test("one goes on where the other has stopped, and no file is surprising", 
   await server.admin(TWO_MIGRATIONS["000002_note.up.sql"]);
   await server.admin(setVersion(2, false));
   assert.deepEqual((await migrateUp(config, options)).applied, [3]);
-  const { versions, surprises } = await readMigrationStatus(config, options);
-  assert.deepEqual(surprises, []);
+  const { versions, warnings } = await readMigrationStatus(config, options);
+  assert.deepEqual(warnings, []);
   assert.deepEqual(versions.map(({ state }) => state), ["applied", "applied", "applied"]);
   assert.deepEqual(versions.map(({ appliedBy }) => appliedBy !== undefined), [true, false, true]);
 
@@ -123,7 +123,7 @@ Deno.test("one goes on where the other has stopped, and no file is surprising", 
   await server.admin(setVersion(-1, true));
   await assert.rejects(migrateUp(config, options), {
     code: "MIGRATION_DIRTY",
-    message: /to before the first one/,
+    message: /migration to no version failed/,
   });
 });
 
@@ -142,7 +142,7 @@ Deno.test("a statement that cannot run in a transaction has a file of its own", 
   await assert.rejects(migrateUp(server.config(), options), {
     code: "MIGRATION_FAILED",
     sqlState: "25001",
-    message: /^6_f\.up\.sql failed: VACUUM.*give this one a file of its own/,
+    message: /^6_f\.up\.sql failed: VACUUM.*move this one to a file of its own/,
   });
 });
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { connect, DatabaseError, migrateUp, prepareSchema } from "../../src/database/mod.ts";
+import { connect, DatabaseError, ensureSchema, migrateUp } from "../../src/database/mod.ts";
 import type { DatabaseConfig } from "../../src/config/mod.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { pgBouncerTest, POOL_MODES, startPgBouncer } from "../support/pgbouncer.ts";
@@ -92,7 +92,7 @@ for (const mode of POOL_MODES) {
         message: /DB_POOLER=none/,
       });
       await server.admin("alter role treasury_user set statement_timeout = '30s'");
-      assert.equal(await prepareSchema(bouncer.config()), undefined);
+      assert.equal(await ensureSchema(bouncer.config()), undefined);
       await using connection = await connect(bouncer.config());
       const [row] = await connection.sql<{ limit: string }>`
       select current_setting('statement_timeout') as limit

@@ -99,7 +99,7 @@ async function sizes(sql: Sql): Promise<Finding> {
 }
 
 async function migrations(config: DatabaseConfig, signal: AbortSignal): Promise<Finding> {
-  const { current, versions, surprises } = await readMigrationStatus(config, { signal });
+  const { current, versions, warnings } = await readMigrationStatus(config, { signal });
   const pending = versions.filter(({ state }) => state === "pending").length;
   const problems = [
     ...(current?.dirty
@@ -107,7 +107,7 @@ async function migrations(config: DatabaseConfig, signal: AbortSignal): Promise<
       : pending > 0
       ? [`${pending} to apply: deno task migrate up`]
       : []),
-    ...surprises.map(({ message }) => message),
+    ...warnings.map(({ message }) => message),
   ];
   const version = current?.version === undefined ? "no version" : `version ${current.version}`;
   return {

@@ -4,16 +4,16 @@ import { UsageError } from "../usage_error.ts";
 /** golang-migrate's default. */
 const LOCK_TIMEOUT_SECONDS = 15;
 
-/** What was asked for. */
+/** The command line of `deno task migrate`, parsed. */
 export interface MigrateArguments {
   readonly command: string;
-  /** What follows the command and is no option. */
+  /** The arguments after the command, without the options. */
   readonly operands: readonly string[];
   readonly all: boolean;
   readonly yes: boolean;
   readonly dryRun: boolean;
   readonly lockTimeoutMs: number;
-  /** Folder of the migrations; undefined for the service's own. */
+  /** Folder with the migration files; undefined for the service's own. */
   readonly path: string | undefined;
 }
 
@@ -26,26 +26,29 @@ const OPTIONS = {
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
-/** The options that make sense for some commands only. */
+/** Options that only some commands take. */
 const COMMANDS_OF: Readonly<Record<string, readonly string[]>> = {
   all: ["down"],
   yes: ["down", "drop"],
   "dry-run": ["up", "down", "goto"],
 };
 
-/** `-1`, which `force` takes, is not an option. */
+/** `force` takes `-1`, which is not an option. */
 const NEGATIVE = /^-\d+$/;
 
 /**
- * Understands the arguments of `deno task migrate`; undefined when help was asked for.
+ * Parses the arguments of `deno task migrate`; undefined when they ask for help.
  *
- * @throws {UsageError} An option that does not exist, or not for this command; no command.
+ * @throws {UsageError} When there is no command, or an option that is unknown or not for this
+ * command.
  */
 export function parseArguments(args: readonly string[]): MigrateArguments | undefined {
   const { values, positionals } = parse(args.filter((arg) => !NEGATIVE.test(arg)));
   if (values.help || positionals[0] === "help") return undefined;
   const [command, ...operands] = [...positionals, ...args.filter((arg) => NEGATIVE.test(arg))];
-  if (command === undefined) throw new UsageError("Which command? See: deno task migrate help");
+  if (command === undefined) {
+    throw new UsageError("A command is missing; see: deno task migrate help");
+  }
   for (const [option, commands] of Object.entries(COMMANDS_OF)) {
     const isGiven = values[option as keyof typeof values] === true;
     if (isGiven && !commands.includes(command)) {
@@ -63,11 +66,15 @@ export function parseArguments(args: readonly string[]): MigrateArguments | unde
   };
 }
 
-/** @throws {UsageError} It is no whole number from 0. */
+/**
+ * Parses the value of an argument.
+ *
+ * @throws {UsageError} When it is not a whole number from 0.
+ */
 export function wholeNumber(name: string, text: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(value)) return value;
-  throw new UsageError(`${name} must be a whole number, not "${text}"`);
+  throw new UsageError(`${name} must be a whole number from 0, not "${text}"`);
 }
 
 function parse(args: string[]) {

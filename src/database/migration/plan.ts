@@ -1,31 +1,39 @@
-import { DatabaseError } from "../errors.ts";
 import {
   type Direction,
   formatVersion,
   type Migration,
+  migrationFailed,
   type MigrationScript,
-} from "./migration_files.ts";
+} from "./files.ts";
 
-/** One script to run, and where it leads. */
+/** One script to run, and the version that it leads to. */
 export interface MigrationStep {
   /** The migration that the script belongs to. */
   readonly version: number;
+  /** Whether the script applies or reverts it. */
   readonly direction: Direction;
+  /** What to run. */
   readonly script: MigrationScript;
-  /** The schema's version afterwards; undefined before the first migration. */
+  /** Version of the schema afterwards; undefined when no migration is applied any longer. */
   readonly target: number | undefined;
 }
 
 /**
- * What to run on a schema of this version; the migrations are in order. Throws `MIGRATION_FAILED`
- * when a file that is needed is not there, before anything has run.
+ * Decides what to run on a schema with the version `current`. The migrations are ordered by version.
+ *
+ * @throws {DatabaseError} `MIGRATION_FAILED` when a file that is needed does not exist; nothing has
+ * run by then.
  */
 export type Plan = (
   current: number | undefined,
   migrations: readonly Migration[],
 ) => readonly MigrationStep[];
 
-/** Applies the next migrations, all of them by default. */
+/**
+ * Applies the next migrations.
+ *
+ * @param limit How many at most; default: all.
+ */
 export function planUp(limit = Infinity): Plan {
   return (current, migrations) => {
     const from = indexOf(current, migrations);
@@ -33,7 +41,11 @@ export function planUp(limit = Infinity): Plan {
   };
 }
 
-/** Reverts the last migrations, all of them by default. */
+/**
+ * Reverts the last migrations.
+ *
+ * @param limit How many at most; default: all.
+ */
 export function planDown(limit = Infinity): Plan {
   return (current, migrations) => {
     const applied = migrations.slice(0, indexOf(current, migrations) + 1);
@@ -45,7 +57,7 @@ export function planDown(limit = Infinity): Plan {
   };
 }
 
-/** Applies or reverts until the schema has this version. */
+/** Applies or reverts migrations until the schema has this version. */
 export function planGoto(version: number): Plan {
   return (current, migrations) => {
     const to = requireVersion(version, migrations);
@@ -57,23 +69,25 @@ export function planGoto(version: number): Plan {
 }
 
 /**
- * Where a version is among the migrations.
+ * The index of a version among the migrations.
  *
- * @throws {DatabaseError} `MIGRATION_FAILED`: it is not.
+ * @throws {DatabaseError} `MIGRATION_FAILED` when no file has the version.
  */
 export function requireVersion(version: number, migrations: readonly Migration[]): number {
   const index = migrations.findIndex((migration) => migration.version === version);
-  if (index < 0) throw failed(`There is no migration with version ${version}`);
-  return index;
+  if (index >= 0) return index;
+  throw migrationFailed(
+    `No migration file has version ${version}: "deno task migrate status" lists those that exist`,
+  );
 }
 
 function indexOf(current: number | undefined, migrations: readonly Migration[]): number {
   if (current === undefined) return -1;
   const index = migrations.findIndex(({ version }) => version === current);
   if (index >= 0) return index;
-  throw failed(
-    `The schema has version ${current}, for which there is no migration here: ` +
-      "a newer release has migrated it, or the file is missing",
+  throw migrationFailed(
+    `The schema has version ${current}, but no migration file has that version: use the release ` +
+      "that migrated it, or restore the file",
   );
 }
 
@@ -87,14 +101,10 @@ function stepDown(migration: Migration, target: number | undefined): MigrationSt
   return { version, direction: "down", script: scriptOf(migration, "down"), target };
 }
 
-/** golang-migrate takes a file that is not there for one that does nothing. */
+/** golang-migrate skips a migration whose file does not exist. Here that is an error. */
 function scriptOf(migration: Migration, direction: Direction): MigrationScript {
   const { version, title, [direction]: script } = migration;
   if (script !== undefined) return script;
   const file = `${formatVersion(version)}_${title}.${direction}.sql`;
-  throw failed(`${file} is missing; let it be empty if there is nothing to do`);
-}
-
-function failed(message: string): DatabaseError {
-  return new DatabaseError("MIGRATION_FAILED", { message });
+  throw migrationFailed(`The migration file ${file} is missing: add it, empty if it does nothing`);
 }

@@ -2,7 +2,7 @@ import type { Registry } from "prom-client";
 import type { ConnectionBudget, DatabaseManager } from "../../database/mod.ts";
 import { snapshotGauge } from "./snapshot.ts";
 
-/** Whether the connections of all replicas fit into the server; not shown while it is unknown. */
+/** The connection budget; absent while it is unknown. */
 export function addBudgetMetrics(
   registry: Registry,
   database: Pick<DatabaseManager, "connectionBudget">,

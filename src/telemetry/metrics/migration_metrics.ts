@@ -2,7 +2,7 @@ import type { Registry } from "prom-client";
 import {
   DatabaseError,
   type DatabaseManager,
-  peekSchemaVersion,
+  querySchemaVersion,
   type SchemaVersion,
 } from "../../database/mod.ts";
 import { snapshotGauge } from "./snapshot.ts";
@@ -61,7 +61,7 @@ class SchemaVersionReader {
     this.#readAt = performance.now();
     try {
       const options = { timeoutMs: READ_TIMEOUT_MS };
-      this.#last = await peekSchemaVersion(this.#database, options);
+      this.#last = await querySchemaVersion(this.#database, options);
     } catch (error) {
       // The last one is still the best guess; what is wrong with the database, other metrics say.
       // Anything else is a defect, for which the other metrics must not be missing.

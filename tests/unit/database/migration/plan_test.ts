@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Migration } from "../../../../src/database/migration/migration_files.ts";
+import type { Migration } from "../../../../src/database/migration/files.ts";
 import { type Plan, planDown, planGoto, planUp } from "../../../../src/database/migration/plan.ts";
 
 const FILES = [1, 2, 5].map((version): Migration => ({

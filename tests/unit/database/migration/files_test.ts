@@ -1,13 +1,9 @@
 import assert from "node:assert/strict";
-import {
-  checksumOf,
-  nameOf,
-  readMigrations,
-} from "../../../../src/database/migration/migration_files.ts";
+import { checksumOf, nameOf, readMigrations } from "../../../../src/database/migration/files.ts";
 import { createMigration } from "../../../../src/database/mod.ts";
 import { migrationFolder } from "../../../support/migration_folder.ts";
 
-Deno.test("files are paired, in the order of their versions, and others left alone", async () => {
+Deno.test("files are paired, ordered by version, and others ignored", async () => {
   await using folder = await migrationFolder({
     "000010_ten.up.sql": "-- ten",
     "000002_two.up.sql": "-- two",
@@ -47,7 +43,7 @@ Deno.test("two files with one version and direction are refused, also with other
   await using folder = await migrationFolder({ "1_a.up.sql": "", "000001_b.up.sql": "" });
   await assert.rejects(readMigrations(folder.url), {
     code: "MIGRATION_FAILED",
-    message: "Two files have version 1: 000001_b.up.sql and 1_a.up.sql",
+    message: /^000001_b\.up\.sql and 1_a\.up\.sql have the same version 1: renumber/,
   });
 });
 
@@ -56,20 +52,29 @@ Deno.test("a version that a number cannot hold exactly is refused", async () => 
   await assert.rejects(readMigrations(folder.url), { message: /1700000000000000001_nano.*large/ });
 });
 
-Deno.test("a folder that is not there is named", async () => {
+Deno.test("a folder that does not exist is named", async () => {
   await assert.rejects(readMigrations(new URL("file:///does/not/exist/")), {
     code: "MIGRATION_FAILED",
-    message: /\/does\/not\/exist/,
+    message: /^Cannot read the migration folder \/does\/not\/exist\/: /,
   });
 });
 
-Deno.test("line ends do not change a checksum, anything else does", () => {
+Deno.test("a file that cannot be read is named, with the reason", async () => {
+  await using folder = await migrationFolder();
+  await Deno.mkdir(new URL("000001_a.up.sql", folder.url));
+  await assert.rejects(readMigrations(folder.url), {
+    code: "MIGRATION_FAILED",
+    message: /^Cannot read the migration file 000001_a\.up\.sql: .*directory/,
+  });
+});
+
+Deno.test("line endings do not change a checksum, anything else does", () => {
   const checksum = (text: string) => checksumOf({ file: "1_a.up.sql", text });
   assert.equal(checksum("select 1;\r\nselect 2;"), checksum("select 1;\nselect 2;"));
   assert.notEqual(checksum("select 1;"), checksum("select 1; "));
 });
 
-Deno.test("a new pair of files has the next number", async () => {
+Deno.test("a new pair of files has the next version", async () => {
   await using folder = await migrationFolder();
   assert.deepEqual(await createMigration("Add Accounts!", folder.url), [
     "000001_add_accounts.up.sql",

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { advisoryLockId } from "../../../../src/database/migration/migration_lock.ts";
+import { advisoryLockId } from "../../../../src/database/migration/lock.ts";
 
 Deno.test("the lock's id is golang-migrate's", () => {
   assert.equal(advisoryLockId("public", "treasury"), 2386449009);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { locate } from "../../../../src/database/migration/step_failure.ts";
+import { locate } from "../../../../src/database/migration/migrate.ts";
 
 Deno.test("a position counts characters, however many bytes or units they have", () => {
   assert.deepEqual(locate("select 1", 1), { line: 1, column: 1 });

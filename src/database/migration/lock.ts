@@ -3,33 +3,25 @@ import { systemClock } from "../clock.ts";
 import type { Sql } from "../connection/sql.ts";
 import { sleep } from "../deadline.ts";
 import { DatabaseError } from "../errors.ts";
-import { MIGRATION_TABLE } from "./migration_table.ts";
+import { VERSION_TABLE } from "./tables.ts";
 
 /** golang-migrate's `advisoryLockIDSalt`. */
 const LOCK_SALT = 1486364155;
 
-/** Between two tries: a random part of it, so that waiting replicas do not ask in step. */
+/** Longest pause between two attempts. Each one is random, so that waiting instances spread out. */
 const POLL_INTERVAL_MS = 250;
 
-/** Settings of {@linkcode MigrationLock.acquire}. */
-export interface LockOptions {
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal;
-  /** Called once, when somebody else has the lock. */
-  readonly onWait: () => void;
-}
-
 /**
- * Keeps two processes from migrating the same schema at the same time, also when one of them is
- * golang-migrate. The lock is the session's: a process that is killed loses it when the server has
- * ended its session, which is after the statement that still runs there.
+ * The advisory lock that keeps two processes from migrating the same schema at the same time, also
+ * when one of them is golang-migrate. It belongs to the session: when a process is killed, the
+ * server releases the lock at the end of its session, after the statement that still runs there.
  *
- * golang-migrate has two keys: its command line takes the name of the database from the path of its
- * URL, with the slash before it, and its library asks the server. Both are held.
+ * golang-migrate computes two different ids: its command line takes the name of the database from
+ * the path of its URL, with the slash before it, and its library asks the server. Both are held.
  */
 export class MigrationLock {
   readonly #sql: Sql;
-  /** Always taken in this order. */
+  /** Always acquired in this order. */
   readonly #ids: readonly [number, number];
 
   constructor(sql: Sql, schema: string, database: string) {
@@ -38,20 +30,25 @@ export class MigrationLock {
   }
 
   /**
-   * Waits until nobody else migrates this schema, asking again and again: a statement that waits in
-   * the server holds a snapshot, and `create index concurrently` of the one that migrates would
-   * wait for it in turn.
+   * Waits until no other process migrates this schema. It polls, because a statement that waits in
+   * the server holds a snapshot, and `create index concurrently` of the process that migrates would
+   * wait for that in turn.
    *
-   * @throws {DatabaseError} `MIGRATION_LOCKED` when the time is over, or the signal's reason.
+   * @param onWait Called once, when another process has the lock.
+   * @throws {DatabaseError} `MIGRATION_LOCKED` after `timeoutMs`, or the reason of `signal`.
    */
-  async acquire({ timeoutMs, signal, onWait }: LockOptions): Promise<void> {
+  async acquire(
+    timeoutMs: number,
+    { signal, onWait }: { readonly signal: AbortSignal; readonly onWait: () => void },
+  ): Promise<void> {
     const endsAt = systemClock.now() + timeoutMs;
     let isWaiting = false;
     while (!await this.#tryAcquire()) {
       const leftMs = endsAt - systemClock.now();
       if (leftMs <= 0) {
         throw new DatabaseError("MIGRATION_LOCKED", {
-          message: `Another process has been migrating the database for ${timeoutMs} ms`,
+          message: `Another process held the migration lock for ${timeoutMs} ms: wait until it ` +
+            "ends, or find its session in pg_locks (locktype advisory)",
         });
       }
       if (!isWaiting) onWait();
@@ -60,6 +57,7 @@ export class MigrationLock {
     }
   }
 
+  /** Lets the next process migrate. */
   async release(): Promise<void> {
     for (const id of this.#ids) await this.#sql`select pg_advisory_unlock(${id}::bigint)`;
   }
@@ -76,15 +74,17 @@ export class MigrationLock {
 }
 
 /**
- * The lock's id, as golang-migrate computes it.
+ * The id of the advisory lock, as golang-migrate computes it.
  *
  * ```ts
- * advisoryLockId("public", "treasury"); // 2386449009
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(advisoryLockId("public", "treasury"), 2386449009);
  * ```
  *
  * Source: golang-migrate, database/util.go and database/postgres/postgres.go.
  */
 export function advisoryLockId(schema: string, database: string): number {
-  const checksum = crc32([schema, MIGRATION_TABLE, database].join("\0"));
+  const checksum = crc32([schema, VERSION_TABLE, database].join("\0"));
   return Math.imul(checksum, LOCK_SALT) >>> 0;
 }
