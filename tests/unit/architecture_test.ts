@@ -4,7 +4,6 @@ import { pathToFileURL } from "node:url";
 import { ROOT } from "../support/service.ts";
 
 const SOURCE = join(ROOT, "src");
-const MOST_LINES = 350;
 
 /**
  * What each part may know of the others. A file beside the parts, such as `process.ts`, is one too.
@@ -43,7 +42,7 @@ const MAY_KNOW: Readonly<Record<string, readonly string[]>> = {
 type Graph = ReadonlyMap<string, ReadonlySet<string>>;
 
 const sources = await sourceFiles(SOURCE);
-const imports = await importsOf(sources);
+const { imports, packages } = await importsOf(sources);
 
 Deno.test("every import of src is in a direction that is allowed", () => {
   const forbidden = [...edgesOf(imports)].flatMap(([from, to]) => {
@@ -82,12 +81,9 @@ Deno.test("no folders of src import each other in a circle", () => {
   assert.equal(circleIn(folders)?.join(" -> "), undefined);
 });
 
-Deno.test("no file of src is too long to be understood at once", async () => {
-  const lengths = await Promise.all(sources.map(async (path) => {
-    const lines = (await Deno.readTextFile(join(SOURCE, path))).split("\n").length - 1;
-    return { path, lines };
-  }));
-  assert.deepEqual(lengths.filter(({ lines }) => lines > MOST_LINES), []);
+Deno.test("only the connection knows the driver", () => {
+  const users = [...packages].flatMap(([path, names]) => names.has("postgres") ? [path] : []);
+  assert.deepEqual(users, ["database/connection/driver.ts"]);
 });
 
 /** Every TypeScript file below the directory, by its path from there. */
@@ -105,13 +101,17 @@ async function sourceFiles(directory: string): Promise<string[]> {
 interface Module {
   readonly specifier: string;
   readonly dependencies?: readonly {
+    /** As it is written in the import. */
+    readonly specifier: string;
     readonly code?: { readonly specifier?: string };
     readonly type?: { readonly specifier?: string };
   }[];
 }
 
-/** Which of the files import which, also for their types only. */
-async function importsOf(files: readonly string[]): Promise<Graph> {
+/** Which of the files import which, and what each of them imports by name; also for types only. */
+async function importsOf(
+  files: readonly string[],
+): Promise<{ readonly imports: Graph; readonly packages: Graph }> {
   const urls = new Map(files.map((path) => [pathToFileURL(join(SOURCE, path)).href, path]));
   const entry = await Deno.makeTempFile({ suffix: ".ts" });
   try {
@@ -121,14 +121,19 @@ async function importsOf(files: readonly string[]): Promise<Graph> {
       stderr: "inherit",
     }).output();
     const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as { modules: Module[] };
-    return new Map(modules.flatMap(({ specifier, dependencies = [] }) => {
+    const imports = new Map<string, Set<string>>();
+    const packages = new Map<string, Set<string>>();
+    for (const { specifier, dependencies = [] } of modules) {
       const from = urls.get(specifier);
-      if (from === undefined) return [];
+      if (from === undefined) continue;
       const known = dependencies.flatMap(({ code, type }) =>
         [code, type].flatMap((one) => urls.get(one?.specifier ?? "") ?? [])
       );
-      return [[from, new Set(known)] as const];
-    }));
+      imports.set(from, new Set(known));
+      const names = dependencies.map(({ specifier }) => specifier);
+      packages.set(from, new Set(names.filter((name) => !name.startsWith("."))));
+    }
+    return { imports, packages };
   } finally {
     await Deno.remove(entry);
   }
