@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
-import { abortable } from "../../src/abortable.ts";
+import { abortable } from "../../src/time.ts";
 import type { Account } from "./account.ts";
 import { programOptions } from "./cluster.ts";
 

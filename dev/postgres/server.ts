@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { resolve } from "node:path";
-import { abortable } from "../../src/abortable.ts";
+import { abortable } from "../../src/time.ts";
 import { readTextIfThere } from "../files.ts";
 import { type Account, isAccessible, serverAccount } from "./account.ts";
 import { type Binaries, locateBinaries } from "./binaries.ts";

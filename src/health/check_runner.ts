@@ -1,6 +1,5 @@
 import { type DependencyHealth, ServiceStatus } from "../../gen/treasury/v1/health_pb.ts";
-import { abortable } from "../abortable.ts";
-import { AnySignal } from "./any_signal.ts";
+import { abortable, AnySignal } from "../time.ts";
 import { CheckTimer, type DependencyChecker, type Finding } from "./checker.ts";
 import type { WallClock } from "./clock.ts";
 

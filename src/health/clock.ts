@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from "../database/mod.ts";
+import { type Clock, systemClock } from "../time.ts";
 
 /** A clock that also knows the date; replaced in tests in which time decides. */
 export interface WallClock extends Clock {

@@ -7,7 +7,7 @@ import {
   ServiceStatus,
 } from "../../gen/treasury/v1/health_pb.ts";
 import type { GrpcDependencyConfig } from "../config/mod.ts";
-import { AnySignal } from "./any_signal.ts";
+import { AnySignal } from "../time.ts";
 import { CheckTimer, type DependencyChecker, type Finding, OVERRUN_MARGIN_MS } from "./checker.ts";
 import { systemWallClock, type WallClock } from "./clock.ts";
 import { explainFailure } from "./grpc_failure.ts";

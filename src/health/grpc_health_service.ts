@@ -5,7 +5,7 @@ import {
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../gen/grpc/health/v1/health_pb.ts";
 import { Health } from "../../gen/treasury/v1/health_pb.ts";
-import { AnySignal } from "./any_signal.ts";
+import { AnySignal } from "../time.ts";
 import { follow } from "./follow.ts";
 import type { HealthRegistry } from "./registry.ts";
 import { endOfStream } from "./stream_end.ts";

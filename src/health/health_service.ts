@@ -9,7 +9,7 @@ import {
   WatchHealthResponse_Reason,
   type WatchHealthResponseSchema,
 } from "../../gen/treasury/v1/health_pb.ts";
-import { AnySignal } from "./any_signal.ts";
+import { AnySignal } from "../time.ts";
 import { systemWallClock, type WallClock } from "./clock.ts";
 import { follow } from "./follow.ts";
 import type { HealthHistory } from "./history.ts";

@@ -5,7 +5,7 @@ import {
   DependencyType,
   ServiceStatus,
 } from "../../gen/treasury/v1/health_pb.ts";
-import { abortable } from "../abortable.ts";
+import { abortable } from "../time.ts";
 import {
   type CircuitState as DatabaseCircuitState,
   DatabaseError,

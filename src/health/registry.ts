@@ -1,5 +1,5 @@
 import { type DependencyHealth, ServiceStatus } from "../../gen/treasury/v1/health_pb.ts";
-import { abortable } from "../abortable.ts";
+import { abortable } from "../time.ts";
 import { CheckRunner, type HealthObserver } from "./check_runner.ts";
 import type { DependencyChecker } from "./checker.ts";
 import { systemWallClock, type WallClock } from "./clock.ts";

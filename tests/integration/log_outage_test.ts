@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Health } from "../../gen/treasury/v1/health_pb.ts";
-import { systemClock } from "../../src/database/clock.ts";
+import { systemClock } from "../../src/time.ts";
 import { startManager, untilState } from "../support/database_support.ts";
 import { createDatabase, startPostgres } from "../support/postgres.ts";
 import { startServer, type TestServer } from "../support/server.ts";

@@ -2,7 +2,7 @@ import type { Buffer } from "node:buffer";
 import type net from "node:net";
 import { PassThrough } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { abortable } from "../../src/abortable.ts";
+import { abortable } from "../../src/time.ts";
 import type { Ending, Passage } from "./fault_proxy_cut.ts";
 import { Conversation, type Direction } from "./fault_proxy_messages.ts";
 

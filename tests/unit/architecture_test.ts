@@ -10,12 +10,12 @@ const SOURCE = join(ROOT, "src");
  * The programs (`main.ts` and `commands`) put parts together, and nobody knows them.
  */
 const MAY_KNOW: Readonly<Record<string, readonly string[]>> = {
-  "abortable.ts": [],
+  "time.ts": [],
   config: [],
   log: ["config"],
-  database: ["config"],
-  health: ["config", "database", "abortable.ts"],
-  server: ["config", "log", "database", "health"],
+  database: ["config", "time.ts"],
+  health: ["config", "database", "time.ts"],
+  server: ["config", "log", "database", "health", "time.ts"],
   telemetry: ["config", "database", "health", "server", "runtime.ts"],
   "operator_signal.ts": ["database", "log"],
   "process.ts": ["log"],

@@ -1,9 +1,7 @@
 import { parseTimeout as parseConnectTimeout } from "@connectrpc/connect/protocol-connect";
 import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc";
 import type { ConnectError } from "@connectrpc/connect";
-
-/** Longest delay of a timer, in milliseconds: 24.8 days. A longer one would fire at once. */
-export const MAX_TIMER_MS = 2 ** 31 - 1;
+import { MAX_TIMER_MS } from "../../time.ts";
 
 /** How long a client is willing to wait. */
 export interface Timeout {

@@ -6,11 +6,12 @@ import {
 import { createHandlerFactory as createConnect } from "@connectrpc/connect/protocol-connect";
 import { createHandlerFactory as createGrpc } from "@connectrpc/connect/protocol-grpc";
 import { createHandlerFactory as createGrpcWeb } from "@connectrpc/connect/protocol-grpc-web";
+import { MAX_TIMER_MS } from "../../time.ts";
 import { readableMessage } from "../error_answer.ts";
 import { fromHeaders } from "../fields.ts";
 import type { Handler, Request, RequestBody, Response } from "../handler.ts";
 import { tooSlow } from "../node_body.ts";
-import { MAX_TIMER_MS, readTimeout } from "./deadline.ts";
+import { readTimeout } from "./deadline.ts";
 import type { CommonRpcOptions } from "./options.ts";
 import { methodNotAllowed, unsupportedMediaType, versionNotSupported } from "./refusals.ts";
 import { requestKey } from "./rpc_errors.ts";

@@ -1,4 +1,4 @@
-import type { Clock, TimerHandle } from "../../../src/database/clock.ts";
+import type { Clock, TimerHandle } from "../../../src/time.ts";
 
 interface Timer {
   readonly at: number;

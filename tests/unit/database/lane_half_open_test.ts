@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { loadConfig } from "../../../src/config/mod.ts";
-import { type Clock, systemClock, type TimerHandle } from "../../../src/database/clock.ts";
+import { type Clock, systemClock, type TimerHandle } from "../../../src/time.ts";
 import { Lane } from "../../../src/database/lane/lane.ts";
 import { silentLogger } from "../../../src/database/logger.ts";
 import { eventually } from "../../support/condition.ts";

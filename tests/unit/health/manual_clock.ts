@@ -1,4 +1,4 @@
-import type { TimerHandle } from "../../../src/database/clock.ts";
+import type { TimerHandle } from "../../../src/time.ts";
 import type { WallClock } from "../../../src/health/clock.ts";
 
 interface Timer {
