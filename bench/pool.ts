@@ -91,7 +91,7 @@ console.table(rows);
 /** The pool without a server. */
 async function measureAlone(): Promise<void> {
   console.log("acquire + release, uncontended");
-  const detection = { leakThresholdMs: 60_000, onLeak: () => {} };
+  const detection = { leakWarningAfterMs: 60_000, onLeak: () => {} };
   for (const [name, options] of Object.entries({ plain: {}, "with leak detection": detection })) {
     const took = await uncontended(options);
     const [p50, p99] = [0.5, 0.99].map((part) => quantile(took, part).toFixed(2));

@@ -12,12 +12,12 @@ function openNothing(): Promise<Resource> {
 function poolOfNothing(options: Partial<PoolOptions<Resource>> = {}): Pool<Resource> {
   return new Pool({
     open: openNothing,
-    maxOpen: MAX_OPEN,
+    max: MAX_OPEN,
     maxIdle: MAX_OPEN,
     maxLifetimeMs: 3_600_000,
     maxIdleTimeMs: 900_000,
     acquireTimeoutMs: 60_000,
-    checkAfterIdleMs: 30_000,
+    idleCheckAfterMs: 30_000,
     check: () => Promise.resolve(),
     ...options,
   });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { systemClock } from "../../src/database/clock.ts";
-import type { DatabaseManager } from "../../src/database/mod.ts";
+import { DatabaseError, type DatabaseManager } from "../../src/database/mod.ts";
+import { systemClock } from "../../src/time.ts";
 import { eventually } from "../support/condition.ts";
 import { startManager, untilState } from "../support/database_support.ts";
 import { FaultProxy } from "../support/fault_proxy.ts";
@@ -62,4 +62,49 @@ Deno.test("a connection that was idle for the configured time is checked, and it
   skippedMs = 600_000;
   await database.query({ timeoutMs: 30_000 })`select 1`;
   assert.equal(database.poolStats().closedCount.error, 1);
+});
+
+Deno.test("a caller that gets no connection is told why, and which settings decide", async () => {
+  await using server = await startPostgres();
+  const overrides = { maxConnections: 1, acquireQueueLimit: 2, acquireTimeoutMs: 200 };
+  await using test = startManager(server, overrides);
+  const { database } = test;
+  await untilOneIsIdle(database);
+  await database.withConnection(async () => {
+    const left = new AbortController();
+    const reason = new Error("the caller has left");
+    const late = database.query`select 1`;
+    const aborted = database.query({ signal: left.signal })`select 1`;
+    const outcomes = Promise.all([
+      assert.rejects(late, {
+        name: "DatabaseError",
+        code: "ACQUIRE_TIMEOUT",
+        message: "No database connection within 200 ms: 1 of 1 in use, 0 connecting, " +
+          "1 waiting (DB_MAX_CONNECTIONS, DB_ACQUIRE_TIMEOUT)",
+      }),
+      assert.rejects(aborted, (error: DatabaseError) => {
+        const { code, cause } = error;
+        assert.ok(error instanceof DatabaseError);
+        assert.deepEqual([code, (cause as Error).message], ["ABORTED", reason.message]);
+        return true;
+      }),
+    ]);
+    await settle();
+    await assert.rejects(database.query`select 1`, {
+      name: "DatabaseError",
+      code: "QUEUE_FULL",
+      message: "Too many callers wait for a database connection: 1 of 1 in use, 0 connecting, " +
+        "2 waiting (DB_MAX_CONNECTIONS, DB_ACQUIRE_QUEUE_LIMIT)",
+    });
+    left.abort(reason);
+    await outcomes;
+
+    const short = database.query({ timeoutMs: 50 })`select 1`;
+    await assert.rejects(short, { code: "ACQUIRE_TIMEOUT", message: /for the whole operation/ });
+  });
+  const { acquireTimeoutCount, rejectedCount } = database.poolStats();
+  assert.deepEqual({ acquireTimeoutCount, rejectedCount }, {
+    acquireTimeoutCount: 2,
+    rejectedCount: 1,
+  });
 });

@@ -13,7 +13,7 @@ export interface TestLender extends Lend, AsyncDisposable {
 export function poolLender(config: DatabaseConfig): TestLender {
   const pool = new Pool<Connection>({
     open: (signal) => connect(config, { signal }),
-    maxOpen: config.maxConnections,
+    max: config.maxConnections,
     maxIdle: config.maxConnections,
     maxLifetimeMs: 0,
     maxIdleTimeMs: 0,

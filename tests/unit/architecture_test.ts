@@ -86,6 +86,22 @@ Deno.test("only the connection knows the driver", () => {
   assert.deepEqual(users, ["database/connection/driver.ts"]);
 });
 
+/** Folders that know nothing of the service, so that others can take them; and what they may know. */
+const ALONE: Readonly<Record<string, readonly string[]>> = {
+  "database/pool": ["time.ts"],
+};
+
+Deno.test("what others can take alone imports nothing of the rest", () => {
+  for (const [folder, known] of Object.entries(ALONE)) {
+    assert.ok(sources.some((path) => isInside(path, folder)), `${folder} has files`);
+    const forbidden = [...edgesOf(imports)].flatMap(([from, to]) => {
+      const isFine = !isInside(from, folder) || isInside(to, folder) || known.includes(to);
+      return isFine ? [] : [`${from} imports ${to}`];
+    });
+    assert.deepEqual(forbidden, []);
+  }
+});
+
 /** Every TypeScript file below the directory, by its path from there. */
 async function sourceFiles(directory: string): Promise<string[]> {
   const files: string[] = [];

@@ -11,10 +11,15 @@ import {
   type AcquireOptions,
   type CloseOptions,
   Pool,
+  PoolError,
   type PoolOptions,
   type PoolStats,
 } from "../pool/mod.ts";
+import { retryDelay } from "../retry.ts";
 import { StuckWatch } from "./stuck_watch.ts";
+
+/** Where the database layer's own files are, whose frames say nothing of a leak. */
+const LAYER = new URL("../", import.meta.url).href;
 
 /** What a {@linkcode ConnectionPool} needs beside the configuration. */
 export interface ConnectionPoolOptions {
@@ -130,8 +135,11 @@ export class ConnectionPool {
     try {
       return await this.#pool.acquire(wait);
     } catch (error) {
-      this.#exhaustion.refused(error);
-      throw error;
+      const { signal, timeoutMs = this.#config.acquireTimeoutMs } = wait;
+      const isAborted = signal?.aborted && error === signal.reason;
+      const failure = isAborted ? abortReason(signal) : typedFailure(error, timeoutMs);
+      this.#exhaustion.refused(failure);
+      throw failure;
     }
   }
 
@@ -189,7 +197,9 @@ export class ConnectionPool {
       onCertificate: observer?.certificateSeen,
     };
     const open = async () => {
-      const connection = await connect(this.#config, options);
+      const connection = await connect(this.#config, options).catch((error) => {
+        throw signal.aborted ? new DatabaseError("POOL_CLOSED") : error;
+      });
       this.#refusal = undefined;
       this.#onOpened(connection);
       return connection;
@@ -208,27 +218,68 @@ function createPool(
 ): Pool<Connection> {
   return new Pool({
     ...opening,
-    maxOpen: config.maxConnections,
+    max: config.maxConnections,
     maxConnecting: config.maxConnecting,
     maxIdle: config.maxIdleConnections,
     minIdle: config.minIdleConnections,
-    retryInitialDelayMs: config.retryInitialDelayMs,
-    retryMaxDelayMs: config.retryMaxDelayMs,
-    authRetryDelayMs: config.authRetryDelayMs,
     maxLifetimeMs: config.connectionMaxLifetimeMs,
     maxIdleTimeMs: config.connectionMaxIdleTimeMs,
     acquireTimeoutMs: config.acquireTimeoutMs,
-    maxWaiting: config.acquireQueueLimit,
+    acquireQueueLimit: config.acquireQueueLimit,
+    // The time limit of a whole operation ends the wait by its signal.
+    isTimeout: (reason) => reason instanceof DatabaseError && reason.code === "ACQUIRE_TIMEOUT",
     check: async (connection, signal) => void await abortable(connection.role(), signal),
-    checkAfterIdleMs: config.idleCheckAfterMs,
-    leakThresholdMs: config.leakWarningAfterMs,
+    idleCheckAfterMs: config.idleCheckAfterMs,
+    retryDelayMs: (error, failures) =>
+      retryDelay(
+        failures,
+        error === undefined ? new DatabaseError("CONNECTION_LOST") : classify(error),
+        {
+          initialDelayMs: config.retryInitialDelayMs,
+          maxDelayMs: config.retryMaxDelayMs,
+          authRetryDelayMs: config.authRetryDelayMs,
+          random,
+        },
+      ),
+    isRefusal: (error) => {
+      const { isOutage, retryable } = classify(error);
+      return !(isOutage && retryable);
+    },
+    leakWarningAfterMs: config.leakWarningAfterMs,
     onLeak: ({ heldMs, stack }) =>
       logger.warn(
-        { event: "database.leak", held_ms: Math.round(heldMs), stack },
+        { event: "database.leak", held_ms: Math.round(heldMs), stack: aboveLayer(stack) },
         "A connection has been in use for too long (DB_LEAK_WARNING_AFTER)",
       ),
     onIdleClosed,
     clock,
     random,
   });
+}
+
+/** The pool's own errors as `DatabaseError`s that name the settings; all others as they are. */
+function typedFailure(error: unknown, timeoutMs: number): unknown {
+  if (!(error instanceof PoolError)) return error;
+  const { code, stats: { max, inUse, connecting, waiting } } = error;
+  const situation = `${inUse} of ${max} in use, ${connecting} connecting, ${waiting} waiting`;
+  switch (code) {
+    case "ACQUIRE_TIMEOUT":
+      return new DatabaseError(code, {
+        message: `No database connection within ${timeoutMs} ms: ${situation} ` +
+          "(DB_MAX_CONNECTIONS, DB_ACQUIRE_TIMEOUT)",
+      });
+    case "QUEUE_FULL":
+      return new DatabaseError(code, {
+        message: `Too many callers wait for a database connection: ${situation} ` +
+          "(DB_MAX_CONNECTIONS, DB_ACQUIRE_QUEUE_LIMIT)",
+      });
+    case "POOL_CLOSED":
+      return new DatabaseError(code);
+  }
+}
+
+/** Without the database layer's own frames, unless it is all one file, as in a bundle. */
+function aboveLayer(stack: string): string {
+  const frames = stack.split("\n").filter((frame) => !frame.includes(LAYER));
+  return frames.length > 0 ? frames.join("\n") : stack;
 }

@@ -1,44 +1,44 @@
-import type { Clock } from "../clock.ts";
-import { Overdue } from "./overdue.ts";
+import { type Clock, SharedTimeout } from "../../time.ts";
 
 /** A resource that somebody has used for too long, perhaps without ever releasing it. */
 export interface Leak {
+  /** How long it has been in use until now. */
   readonly heldMs: number;
-  /** Where it was acquired: the frames of a stack trace, without this layer's. */
+  /** Where it was acquired: the lines of a stack trace, from the caller of the pool on. */
   readonly stack: string;
 }
 
-/** A place in the code; its stack is written out only when it is read. */
-type Trace = Error;
+/** A place in the code; V8 writes its stack out only when it is read. */
+type Trace = Pick<Error, "stack">;
 
-/** Enough for the database layer's own frames and a good part of its caller's; V8's default is 10. */
+/** Enough for the layers above the pool and a good part of their caller's; V8's default is 10. */
 const STACK_TRACE_LIMIT = 50;
-const LAYER = new URL("../", import.meta.url).href;
-
-/** Settings of a {@linkcode LeakDetector}. */
-export interface LeakDetectorOptions {
-  readonly thresholdMs: number;
-  readonly onLeak: (leak: Leak) => void;
-  readonly clock: Clock;
-}
 
 /** Tells of each resource that is in use for too long, once for each use. */
 export class LeakDetector<R> {
   readonly #traces = new Map<R, Trace>();
-  readonly #overdue: Overdue<R>;
+  readonly #uses: SharedTimeout<R>;
 
-  constructor({ thresholdMs, onLeak, clock }: LeakDetectorOptions) {
-    this.#overdue = new Overdue(clock, thresholdMs, (resource, heldMs) => {
-      onLeak({ heldMs, stack: framesOf(this.#traces.get(resource)) });
+  constructor(clock: Clock, thresholdMs: number, onLeak: (leak: Leak) => void) {
+    this.#uses = new SharedTimeout(clock, thresholdMs, (resource, heldMs) => {
+      const lines = this.#traces.get(resource)?.stack?.split("\n") ?? [];
+      onLeak({ heldMs, stack: lines.filter((line) => /^\s+at /.test(line)).join("\n") });
     });
   }
 
-  /** Remembers who is calling, for a use that may begin later. */
-  trace(): Trace {
+  /**
+   * Remembers who is calling, for a use that may begin later.
+   *
+   * @param entrance The function that was called: the trace begins at its caller.
+   */
+  // deno-lint-ignore ban-types -- what V8 takes
+  trace(entrance: Function): Trace {
     const { stackTraceLimit } = Error;
     Error.stackTraceLimit = STACK_TRACE_LIMIT;
     try {
-      return new Error("Acquired");
+      const trace: Trace = {};
+      Error.captureStackTrace(trace, entrance);
+      return trace;
     } finally {
       Error.stackTraceLimit = stackTraceLimit;
     }
@@ -46,23 +46,17 @@ export class LeakDetector<R> {
 
   begin(resource: R, trace: Trace): void {
     this.#traces.set(resource, trace);
-    this.#overdue.add(resource);
+    this.#uses.add(resource);
   }
 
   end(resource: R): void {
     this.#traces.delete(resource);
-    this.#overdue.delete(resource);
+    this.#uses.delete(resource);
   }
 
   /** Forgets every use. */
   stop(): void {
     this.#traces.clear();
-    this.#overdue.clear();
+    this.#uses.clear();
   }
-}
-
-/** The stack without its message and without the frames of the database layer. */
-function framesOf(trace: Trace | undefined): string {
-  const lines = trace?.stack?.split("\n") ?? [];
-  return lines.filter((line) => /^\s+at /.test(line) && !line.includes(LAYER)).join("\n");
 }

@@ -1,9 +1,17 @@
 /**
- * A bounded pool of things that take time to open and can break. It knows nothing of PostgreSQL.
+ * A bounded pool of things that take time to open and can break. It knows nothing of PostgreSQL,
+ * and of this project only `src/time.ts`.
  *
  * @module
  */
-export type { AcquireOptions, CloseOptions, PoolOptions, Resource } from "./options.ts";
 export type { Leak } from "./leak_detector.ts";
-export { Pool } from "./pool.ts";
+export {
+  type AcquireOptions,
+  type CloseOptions,
+  Pool,
+  PoolError,
+  type PoolErrorCode,
+  type PoolOptions,
+  type Resource,
+} from "./pool.ts";
 export type { CloseReason, PoolStats } from "./stats.ts";

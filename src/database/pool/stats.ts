@@ -6,7 +6,7 @@ export type CloseReason =
   | "idleTime"
   /** It was older than the longest lifetime. */
   | "lifetime"
-  /** It came back while enough others were idle. */
+  /** It was released while as many others were idle as are kept. */
   | "maxIdle"
   /** It was opened before the last reset. */
   | "reset"
@@ -17,18 +17,21 @@ export type CloseReason =
  * What a pool is doing and has done, at one moment. Always true:
  * `inUse + idle + connecting === open`, and `open + closing <= max`.
  *
- * What is closing counts against the limit because the server has it until the goodbye has
- * arrived: opening its successor earlier would show the server one session too many.
+ * What is closing counts against the limit because the other side has it until it has closed: to open
+ * another one earlier would be one too many there.
  */
 export interface PoolStats {
+  /** The limit of {@linkcode PoolStats.open} and {@linkcode PoolStats.closing} together. */
   readonly max: number;
   /** In use, idle and connecting together. */
   readonly open: number;
-  /** Lent to a caller, or being checked for one. */
+  /** Acquired by a caller, or being checked for one. */
   readonly inUse: number;
+  /** Open, and nobody has it. */
   readonly idle: number;
+  /** Being opened. */
   readonly connecting: number;
-  /** Being closed politely; they still take a place each. */
+  /** Being closed gracefully; each still takes a place. */
   readonly closing: number;
   /** Callers in the queue: for a release, an opening or a check. */
   readonly waiting: number;
@@ -41,21 +44,25 @@ export interface PoolStats {
   readonly waitDurationMs: number;
   /** Acquires that got something. */
   readonly acquireCount: number;
+  /** Acquires that ended because their time was over. */
   readonly acquireTimeoutCount: number;
-  /** Acquires that were turned away because too many waited already. */
+  /** Acquires that were rejected because as many waited as may wait. */
   readonly rejectedCount: number;
+  /** Openings that succeeded. */
   readonly openedCount: number;
+  /** Openings that failed, except those that closing the pool ended. */
   readonly openFailedCount: number;
+  /** What the pool has closed, by reason. */
   readonly closedCount: Readonly<Record<CloseReason, number>>;
 }
 
 /** The part of {@linkcode PoolStats} that is true only now. */
-export type PoolState = Pick<
+type PoolState = Pick<
   PoolStats,
   "max" | "inUse" | "idle" | "connecting" | "closing" | "waiting"
 >;
 
-/** The counters behind {@linkcode PoolStats}. */
+/** The part of {@linkcode PoolStats} that only grows: plain numbers, so that counting costs nothing. */
 export class PoolCounters {
   waitCount = 0;
   waitDurationMs = 0;

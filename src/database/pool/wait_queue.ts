@@ -1,49 +1,48 @@
-import type { Clock, TimerHandle } from "../clock.ts";
-import { MAX_TIMER_MS } from "../deadline.ts";
-import { abortReason, type DatabaseError } from "../errors.ts";
-import { Overdue } from "./overdue.ts";
+import { type Clock, MAX_TIMER_MS, SharedTimeout, type TimerHandle } from "../../time.ts";
+
+/** What a caller waits with. */
+export interface Wait<T> {
+  /** More than {@linkcode MAX_TIMER_MS}, such as Infinity, means no time limit. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Makes the error of a timeout, while the caller is still in the queue. */
+  readonly onTimeout: () => Error;
+  /** Called once, when the wait is over; with the value if it was served. */
+  readonly onEnd: (outcome: WaitOutcome, value: T | undefined) => void;
+}
 
 /** How a wait ended. */
 export type WaitOutcome = "served" | "failed" | "timeout" | "aborted";
 
 /** One caller in the queue; also a node of its linked list. */
 interface Waiter<T> {
+  readonly wait: Wait<T>;
   readonly resolve: (value: T) => void;
   readonly reject: (error: unknown) => void;
-  readonly expire: () => void;
-  readonly leave: (outcome: WaitOutcome, value?: T) => void;
+  /** When its timeout is not the usual one. */
+  timer: TimerHandle | undefined;
+  onAbort: (() => void) | undefined;
   previous: Waiter<T> | undefined;
   next: Waiter<T> | undefined;
 }
 
-/** Settings of {@linkcode WaitQueue.wait}. */
-export interface WaitOptions<T> {
-  readonly timeoutMs: number;
-  readonly signal?: AbortSignal | undefined;
-  /** Makes the error of a timeout. */
-  readonly onTimeout: () => DatabaseError;
-  /** Called once, when the wait is over; with the value if it was served. */
-  readonly onEnd: (outcome: WaitOutcome, value: T | undefined) => void;
-}
-
 /**
- * Callers that wait for a value, first come first served. Joining, serving and
- * leaving take constant time: a linked list, because thousands of waiters can
- * give up in any order.
+ * Callers that wait for a value, first come first served. Joining, serving and leaving take constant
+ * time: a linked list, because thousands of waiters can give up in any order.
  */
 export class WaitQueue<T> {
   readonly #clock: Clock;
   readonly #usualTimeoutMs: number;
-  readonly #usual: Overdue<Waiter<T>>;
+  readonly #usual: SharedTimeout<Waiter<T>>;
   #first: Waiter<T> | undefined;
   #last: Waiter<T> | undefined;
   #size = 0;
 
-  /** @param usualTimeoutMs The timeout of most waits; those are cheaper. */
+  /** @param usualTimeoutMs The timeout of most waits; those share a timer. */
   constructor(clock: Clock, usualTimeoutMs: number) {
     this.#clock = clock;
     this.#usualTimeoutMs = usualTimeoutMs;
-    this.#usual = new Overdue(clock, usualTimeoutMs, (waiter) => waiter.expire());
+    this.#usual = new SharedTimeout(clock, usualTimeoutMs, (waiter) => this.#timeOut(waiter));
   }
 
   get size(): number {
@@ -53,42 +52,30 @@ export class WaitQueue<T> {
   /**
    * Joins the queue.
    *
-   * @throws {DatabaseError} `onTimeout`'s when the time is over, the signal's
-   * reason, or what {@linkcode failNext} or {@linkcode failAll} was given.
+   * @throws `onTimeout`'s error when the time is over, the signal's reason, or what
+   * {@linkcode failNext} or {@linkcode failAll} was given.
    */
-  wait({ timeoutMs, signal, onTimeout, onEnd }: WaitOptions<T>): Promise<T> {
-    if (signal?.aborted) return Promise.reject(abortReason(signal));
+  join(wait: Wait<T>): Promise<T> {
+    const { timeoutMs, signal } = wait;
+    if (signal?.aborted) return Promise.reject(signal.reason);
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    let timer: TimerHandle | undefined;
-    const onAbort = () => {
-      const reason = abortReason(signal);
-      // A deadline of the caller's for more than the wait.
-      waiter.leave(reason.code === "ACQUIRE_TIMEOUT" ? "timeout" : "aborted");
-      reject(reason);
-    };
     const waiter: Waiter<T> = {
+      wait,
       resolve,
       reject,
-      expire: () => {
-        const error = onTimeout();
-        waiter.leave("timeout");
-        reject(error);
-      },
-      leave: (outcome, value) => {
-        if (timer === undefined) this.#usual.delete(waiter);
-        else this.#clock.clearTimeout(timer);
-        signal?.removeEventListener("abort", onAbort);
-        this.#remove(waiter);
-        onEnd(outcome, value);
-      },
+      timer: undefined,
+      onAbort: undefined,
       previous: undefined,
       next: undefined,
     };
     if (timeoutMs <= MAX_TIMER_MS) {
       if (timeoutMs === this.#usualTimeoutMs) this.#usual.add(waiter);
-      else timer = this.#clock.setTimeout(waiter.expire, timeoutMs);
+      else waiter.timer = this.#clock.setTimeout(() => this.#timeOut(waiter), timeoutMs);
     }
-    signal?.addEventListener("abort", onAbort, { once: true });
+    if (signal !== undefined) {
+      waiter.onAbort = () => this.#fail(waiter, "aborted", signal.reason);
+      signal.addEventListener("abort", waiter.onAbort, { once: true });
+    }
     this.#append(waiter);
     return promise;
   }
@@ -96,23 +83,42 @@ export class WaitQueue<T> {
   /** Gives the value to the first waiter; false when nobody waits. */
   serveNext(value: T): boolean {
     const waiter = this.#first;
-    waiter?.leave("served", value);
-    waiter?.resolve(value);
-    return waiter !== undefined;
+    if (waiter === undefined) return false;
+    this.#leave(waiter, "served", value);
+    waiter.resolve(value);
+    return true;
   }
 
   /** Rejects the first waiter; false when nobody waits. */
   failNext(error: unknown): boolean {
     const waiter = this.#first;
-    waiter?.leave("failed");
-    waiter?.reject(error);
-    return waiter !== undefined;
+    if (waiter === undefined) return false;
+    this.#fail(waiter, "failed", error);
+    return true;
   }
 
   /** Rejects everyone, each with an error of its own; leaves no timer. */
-  failAll(makeError: () => DatabaseError): void {
-    while (this.failNext(makeError()));
+  failAll(makeError: () => unknown): void {
+    while (this.#first !== undefined) this.failNext(makeError());
     this.#usual.clear();
+  }
+
+  #timeOut(waiter: Waiter<T>): void {
+    this.#fail(waiter, "timeout", waiter.wait.onTimeout());
+  }
+
+  #fail(waiter: Waiter<T>, outcome: WaitOutcome, error: unknown): void {
+    this.#leave(waiter, outcome);
+    waiter.reject(error);
+  }
+
+  #leave(waiter: Waiter<T>, outcome: WaitOutcome, value?: T): void {
+    const { wait, timer, onAbort } = waiter;
+    if (timer === undefined) this.#usual.delete(waiter);
+    else this.#clock.clearTimeout(timer);
+    if (onAbort !== undefined) wait.signal?.removeEventListener("abort", onAbort);
+    this.#remove(waiter);
+    wait.onEnd(outcome, value);
   }
 
   #append(waiter: Waiter<T>): void {

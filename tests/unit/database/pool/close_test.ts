@@ -10,7 +10,7 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
 }
 
 Deno.test("close rejects waiters, closes what is idle and waits for what is in use", async () => {
-  const test = testPool({ maxOpen: 2 });
+  const test = testPool({ max: 2 });
   const [idle, busy] = [await acquireOne(test), await acquireOne(test)];
   const waiter = test.pool.acquire();
   const closed = test.pool.close();

@@ -95,7 +95,7 @@ export function testPool(overrides: Partial<PoolOptions<FakeResource>> = {}): Te
   const factory = new FakeFactory();
   const pool = new Pool({
     open: factory.open,
-    maxOpen: 3,
+    max: 3,
     maxIdle: 2,
     maxLifetimeMs: 0,
     maxIdleTimeMs: 0,

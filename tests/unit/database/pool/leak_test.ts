@@ -7,7 +7,7 @@ type WatchedPool = TestPool & { readonly leaks: Leak[] };
 function watchedPool(overrides: Parameters<typeof testPool>[0] = {}): WatchedPool {
   const leaks: Leak[] = [];
   const test = testPool({
-    leakThresholdMs: 100,
+    leakWarningAfterMs: 100,
     onLeak: (leak) => void leaks.push(leak),
     ...overrides,
   });
@@ -47,7 +47,7 @@ Deno.test("what is released in time is no leak, and the next use counts anew", a
 });
 
 Deno.test("the wait in the queue is not use, but its stack is the acquirer's", async () => {
-  const test = watchedPool({ maxOpen: 1 });
+  const test = watchedPool({ max: 1 });
   const held = await acquireOne(test);
   const waiting = forgetfulCaller(test);
   test.clock.advance(90);
@@ -75,7 +75,7 @@ Deno.test("one timer serves all loans, and each is told at its own time", async 
 });
 
 Deno.test("it is off by default, and a closed pool leaves no timer", async () => {
-  const off = watchedPool({ leakThresholdMs: undefined });
+  const off = watchedPool({ leakWarningAfterMs: undefined });
   await acquireOne(off);
   assert.equal(off.clock.pending, 0);
 

@@ -1,17 +1,15 @@
 import assert from "node:assert/strict";
-import { DatabaseError } from "../../../../src/database/errors.ts";
 import { settle } from "../fake_clock.ts";
 import { acquireOne, testPool } from "./fake_resource.ts";
 
 const RETRY_MS = 100;
+const REFUSED = new Error("connection refused");
+const REJECTED = new Error("login rejected");
 const OPTIONS = {
   minIdle: 2,
-  retryInitialDelayMs: RETRY_MS,
-  retryMaxDelayMs: 400,
-  authRetryDelayMs: 5000,
-  random: () => 1,
+  retryDelayMs: (error: unknown, failures: number) =>
+    error === REJECTED ? 5_500 : Math.min(400, RETRY_MS * 2 ** (failures - 1)),
 };
-const REFUSED = new DatabaseError("CONNECTION_REFUSED");
 
 Deno.test("nothing is opened before the first use or warmUp", async () => {
   const test = testPool(OPTIONS);
@@ -102,10 +100,10 @@ Deno.test("after a failure it waits, longer each time, and a success ends that",
   assert.equal(test.factory.pending, 1);
 });
 
-Deno.test("a rejected login is tried again rarely", async () => {
+Deno.test("the options say how long after which error it waits", async () => {
   const test = testPool({ ...OPTIONS, minIdle: 1 });
   test.pool.warmUp();
-  test.factory.fail(new DatabaseError("AUTHENTICATION_FAILED"));
+  test.factory.fail(REJECTED);
   await settle();
   test.clock.advance(5499);
   assert.equal(test.factory.pending, 0);
@@ -125,7 +123,7 @@ Deno.test("warmUp does not wait for the end of the pause", async () => {
 });
 
 Deno.test("a failure in the background reaches only who waits for that opening", async () => {
-  const test = testPool({ ...OPTIONS, maxOpen: 2, maxConnecting: 1 });
+  const test = testPool({ ...OPTIONS, max: 2, maxConnecting: 1 });
   test.pool.warmUp();
   const acquired = test.pool.acquire();
   test.factory.fail(REFUSED);
@@ -163,4 +161,17 @@ Deno.test("without minIdle a failed opening leaves no timer", async () => {
   test.factory.fail(REFUSED);
   await assert.rejects(acquired, REFUSED);
   assert.equal(test.clock.pending, 0);
+});
+
+Deno.test("by default it waits for a random part of 200 ms, doubled up to ten seconds", async () => {
+  const test = testPool({ minIdle: 1, random: () => 0.5 });
+  test.pool.warmUp();
+  for (const delayMs of [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]) {
+    test.factory.fail(REFUSED);
+    await settle();
+    test.clock.advance(delayMs - 1);
+    assert.equal(test.factory.pending, 0, `within ${delayMs} ms`);
+    test.clock.advance(1);
+    assert.equal(test.factory.pending, 1, `after ${delayMs} ms`);
+  }
 });

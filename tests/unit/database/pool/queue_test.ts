@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
-import { DatabaseError } from "../../../../src/database/errors.ts";
 import { settle } from "../fake_clock.ts";
 import { ACQUIRE_TIMEOUT_MS, acquireOne, type TestPool, testPool } from "./fake_resource.ts";
 
 Deno.test("when too many wait, the next caller is turned away at once", async () => {
-  const test = testPool({ maxOpen: 1, maxWaiting: 2 });
+  const test = testPool({ max: 1, acquireQueueLimit: 2 });
   const held = await acquireOne(test);
   const waits = [test.pool.acquire(), test.pool.acquire()];
   await assert.rejects(test.pool.acquire(), {
-    name: "DatabaseError",
+    name: "PoolError",
     code: "QUEUE_FULL",
     message: /1 of 1 in use, 0 connecting, 2 waiting/,
   });
@@ -21,7 +20,7 @@ Deno.test("when too many wait, the next caller is turned away at once", async ()
 });
 
 Deno.test("a caller for whom something can be opened is not in the queue", async () => {
-  const test = testPool({ maxOpen: 2, maxWaiting: 0 });
+  const test = testPool({ max: 2, acquireQueueLimit: 0 });
   const waits = [test.pool.acquire(), test.pool.acquire()];
   await assert.rejects(test.pool.acquire(), { code: "QUEUE_FULL" });
   const opened = [test.factory.succeed(), test.factory.succeed()];
@@ -30,7 +29,7 @@ Deno.test("a caller for whom something can be opened is not in the queue", async
 });
 
 Deno.test("a place in the queue is free again after a timeout or an abort", async () => {
-  const test = testPool({ maxOpen: 1, maxWaiting: 1 });
+  const test = testPool({ max: 1, acquireQueueLimit: 1 });
   const held = await acquireOne(test);
   const late = test.pool.acquire({ timeoutMs: 10 });
   test.clock.advance(10);
@@ -38,24 +37,48 @@ Deno.test("a place in the queue is free again after a timeout or an abort", asyn
   const controller = new AbortController();
   const aborted = test.pool.acquire({ signal: controller.signal });
   controller.abort();
-  await assert.rejects(aborted, { code: "ABORTED" });
+  await assert.rejects(aborted, { name: "AbortError" });
   const next = test.pool.acquire();
   test.pool.release(held);
   assert.equal(await next, held);
 });
 
 Deno.test("a caller whose own deadline ends the wait counts as timed out", async () => {
-  const test = testPool({ maxOpen: 1 });
+  const test = testPool({ max: 1 });
   await acquireOne(test);
   const controller = new AbortController();
   const late = test.pool.acquire({ signal: controller.signal });
-  controller.abort(new DatabaseError("ACQUIRE_TIMEOUT"));
-  await assert.rejects(late, { code: "ACQUIRE_TIMEOUT" });
+  controller.abort(new DOMException("Too late", "TimeoutError"));
+  await assert.rejects(late, { name: "TimeoutError" });
   assert.equal(test.pool.stats().acquireTimeoutCount, 1);
 });
 
+Deno.test("what says that a caller's time was over can be told by the options", async () => {
+  const reason = new Error("the whole operation took too long");
+  const test = testPool({ max: 1, isTimeout: (error) => error === reason });
+  await acquireOne(test);
+  for (const cause of [reason, new DOMException("Too late", "TimeoutError")]) {
+    const controller = new AbortController();
+    const late = test.pool.acquire({ signal: controller.signal });
+    controller.abort(cause);
+    await assert.rejects(late, (error) => error === cause);
+  }
+  assert.equal(test.pool.stats().acquireTimeoutCount, 1);
+});
+
+Deno.test("the pool's errors carry its numbers at that moment", async () => {
+  const test = testPool({ max: 1, acquireQueueLimit: 1 });
+  await acquireOne(test);
+  const late = test.pool.acquire();
+  const numbers = { stats: { ...test.pool.stats(), rejectedCount: 1 } };
+  await assert.rejects(test.pool.acquire(), { code: "QUEUE_FULL", ...numbers });
+  test.clock.advance(ACQUIRE_TIMEOUT_MS);
+  const message = "No resource within 1000 ms: 1 of 1 in use, 0 connecting, 1 waiting";
+  await assert.rejects(late, { code: "ACQUIRE_TIMEOUT", message, ...numbers });
+});
+
 Deno.test("no more than maxConnecting are opened at the same time", async () => {
-  const test = testPool({ maxOpen: 3, maxConnecting: 2 });
+  const test = testPool({ max: 3, maxConnecting: 2 });
   const waits = [1, 2, 3].map(() => test.pool.acquire());
   assert.equal(test.factory.pending, 2);
   const first = test.factory.succeed();
@@ -71,7 +94,7 @@ Deno.test("a failed opening fails nobody when another is under way for everyone"
   const left = test.pool.acquire({ signal: controller.signal });
   const stays = test.pool.acquire();
   controller.abort();
-  await assert.rejects(left, { code: "ABORTED" });
+  await assert.rejects(left, { name: "AbortError" });
   test.factory.fail(new Error("refused"));
   await settle();
   assert.equal(test.pool.stats().openFailedCount, 1);
@@ -79,7 +102,7 @@ Deno.test("a failed opening fails nobody when another is under way for everyone"
 });
 
 Deno.test("waits share a timer, and each ends at its own time", async () => {
-  const test = testPool({ maxOpen: 1 });
+  const test = testPool({ max: 1 });
   await acquireOne(test);
   const ended: string[] = [];
   const wait = (name: string, timeoutMs?: number) => {
@@ -101,10 +124,10 @@ Deno.test("waits share a timer, and each ends at its own time", async () => {
 });
 
 Deno.test("waiters can be turned away together, and the pool goes on", async () => {
-  const test = testPool({ maxOpen: 1 });
+  const test = testPool({ max: 1 });
   const held = await acquireOne(test);
   const waits = [test.pool.acquire(), test.pool.acquire({ timeoutMs: 5 })];
-  const reason = new DatabaseError("CONNECTION_REFUSED");
+  const reason = new Error("connection refused");
   test.pool.rejectWaiters(() => reason);
   for (const wait of waits) await assert.rejects(wait, reason);
   assert.equal(test.clock.pending, 0);
@@ -120,7 +143,7 @@ Deno.test("waiters can be turned away together, and the pool goes on", async () 
  */
 async function workFor(waiters: number): Promise<{ calls: number; peak: number }> {
   let calls = 0;
-  const test: TestPool = testPool({ maxOpen: 4, maxWaiting: waiters });
+  const test: TestPool = testPool({ max: 4, acquireQueueLimit: waiters });
   for (const name of ["now", "setTimeout", "clearTimeout"] as const) {
     const original = test.clock[name].bind(test.clock) as (...args: unknown[]) => unknown;
     Object.defineProperty(test.clock, name, {
@@ -136,7 +159,7 @@ async function workFor(waiters: number): Promise<{ calls: number; peak: number }
         order.push(index);
         test.pool.release(resource);
       },
-      ({ code }: DatabaseError) => assert.equal(code, "ABORTED"),
+      ({ name }: Error) => assert.equal(name, "AbortError"),
     )
   );
   // Every tenth gives up, from the end: leaving the middle of the queue keeps the others in order.

@@ -5,15 +5,15 @@ import { type Limits, type Step, type Tally, Users } from "./users.ts";
 const RUNS = 1_000;
 
 const limits: fc.Arbitrary<Limits> = fc.record({
-  maxOpen: fc.integer({ min: 1, max: 4 }),
+  max: fc.integer({ min: 1, max: 4 }),
   maxConnecting: fc.integer({ min: 1, max: 4 }),
   maxIdle: fc.integer({ min: 0, max: 3 }),
   minIdle: fc.integer({ min: 0, max: 3 }),
-  maxWaiting: fc.constantFrom(0, 1, 3, Infinity),
+  acquireQueueLimit: fc.constantFrom(0, 1, 3, Infinity),
   maxLifetimeMs: fc.constantFrom(0, 1_000),
   maxIdleTimeMs: fc.constantFrom(0, 200),
-  checkAfterIdleMs: fc.constantFrom(0, 50, Infinity),
-}).map((limits) => ({ ...limits, maxIdle: Math.min(limits.maxIdle, limits.maxOpen) }));
+  idleCheckAfterMs: fc.constantFrom(0, 50, Infinity),
+}).map((limits) => ({ ...limits, maxIdle: Math.min(limits.maxIdle, limits.max) }));
 
 const index = fc.nat({ max: 20 });
 
@@ -70,10 +70,10 @@ Deno.test("whatever happens in whatever order, the pool keeps its promises", asy
       "checks",
       "failedChecks",
       "ACQUIRE_TIMEOUT",
-      "ABORTED",
+      "aborted",
       "QUEUE_FULL",
-      "CONNECTION_REFUSED",
-      "CONNECTION_LOST",
+      "opening failed",
+      "turned away",
       "POOL_CLOSED",
       "error",
       "idleTime",

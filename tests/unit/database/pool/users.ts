@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { DatabaseError } from "../../../../src/database/errors.ts";
-import type { PoolOptions } from "../../../../src/database/pool/mod.ts";
+import { PoolError } from "../../../../src/database/pool/mod.ts";
 import { settle } from "../fake_clock.ts";
 import { type FakeResource, type TestPool, testPool } from "./fake_resource.ts";
 
@@ -16,17 +15,16 @@ export type Step =
   | { readonly do: "close"; readonly patienceMs: number };
 
 /** The limits that a run is made with. */
-export type Limits =
-  & Pick<
-    PoolOptions<FakeResource>,
-    "maxOpen" | "maxIdle" | "maxLifetimeMs" | "maxIdleTimeMs"
-  >
-  & {
-    readonly maxConnecting: number;
-    readonly minIdle: number;
-    readonly maxWaiting: number;
-    readonly checkAfterIdleMs: number;
-  };
+export interface Limits {
+  readonly max: number;
+  readonly maxConnecting: number;
+  readonly maxIdle: number;
+  readonly minIdle: number;
+  readonly maxLifetimeMs: number;
+  readonly maxIdleTimeMs: number;
+  readonly acquireQueueLimit: number;
+  readonly idleCheckAfterMs: number;
+}
 
 /** How often something happened, so that a test can tell that it happened at all. */
 export type Tally = Map<string, number>;
@@ -69,7 +67,7 @@ export class Users {
       ...limits,
       open: (signal) => this.#open(signal),
       random: () => 0.5,
-      leakThresholdMs: LEAK_MS,
+      leakWarningAfterMs: LEAK_MS,
       onLeak: ({ heldMs }) => {
         assert.ok(heldMs >= LEAK_MS);
         this.#leaks++;
@@ -123,7 +121,7 @@ export class Users {
         return;
       }
       case "abort":
-        return pick(this.#controllers, step.index)?.abort();
+        return pick(this.#controllers, step.index)?.abort(new Error("aborted"));
       case "release":
         return this.#release(step.index, false);
       case "break":
@@ -133,7 +131,7 @@ export class Users {
       case "openSucceeds":
         return void (factory.pending > 0 && factory.succeed(step.index));
       case "openFails":
-        return factory.fail(new DatabaseError("CONNECTION_REFUSED"), step.index);
+        return factory.fail(new Error("opening failed"), step.index);
       case "checkSucceeds":
         return this.#endCheck(step.index)?.resolve();
       case "checkFails":
@@ -148,7 +146,7 @@ export class Users {
         this.#isEmptied ||= step.do === "empty";
         return pool[step.do]();
       case "rejectWaiters":
-        return pool.rejectWaiters(() => new DatabaseError("CONNECTION_LOST"));
+        return pool.rejectWaiters(() => new Error("turned away"));
       case "warmUp":
         this.#isEmptied = false;
         return pool.warmUp();
@@ -201,10 +199,11 @@ export class Users {
         this.#took(resource);
         this.#turns.push(ticket);
       },
-      ({ code }: DatabaseError) => {
-        this.#count(code, 1);
-        if (code === "CONNECTION_REFUSED") this.#turns.push(ticket);
-        if (isLate) assert.equal(code, "POOL_CLOSED");
+      (error: Error) => {
+        const why = error instanceof PoolError ? error.code : error.message;
+        this.#count(why, 1);
+        if (why === "opening failed") this.#turns.push(ticket);
+        if (isLate) assert.equal(why, "POOL_CLOSED");
       },
     ).finally(() => this.#waiting--).catch(this.#violated);
   }
@@ -255,12 +254,12 @@ export class Users {
 
   #checkInvariants(): void {
     const { pool, factory } = this.#test;
-    const { maxOpen, maxConnecting, maxWaiting } = this.#limits;
+    const { max, maxConnecting, acquireQueueLimit } = this.#limits;
     const stats = pool.stats();
     const text = JSON.stringify(stats);
     assert.equal(stats.inUse + stats.idle + stats.connecting, stats.open, text);
-    assert.ok(stats.open + stats.closing <= maxOpen, text);
-    assert.ok(factory.living.length <= maxOpen, "the other side sees too many");
+    assert.ok(stats.open + stats.closing <= max, text);
+    assert.ok(factory.living.length <= max, "the other side sees too many");
     assert.ok(stats.connecting <= maxConnecting, text);
     assert.ok(stats.idle <= Math.max(this.#limits.maxIdle, this.#limits.minIdle), text);
     assert.equal(stats.connecting, factory.pending, "an opening is not counted");
@@ -273,12 +272,12 @@ export class Users {
     const preparing = stats.connecting + checking;
     assert.ok(stats.waiting <= preparing || stats.idle === 0, `waits beside an idle one: ${text}`);
     assert.ok(
-      stats.waiting <= preparing || stats.open + stats.closing === maxOpen ||
+      stats.waiting <= preparing || stats.open + stats.closing === max ||
         stats.connecting === maxConnecting,
       `nothing is opened for a waiter: ${text}`,
     );
     // A caller counted on something that another got: never more than were let in that way.
-    assert.ok(stats.waiting <= maxWaiting + maxOpen, text);
+    assert.ok(stats.waiting <= acquireQueueLimit + max, text);
     assert.deepEqual(this.#turns, this.#turns.toSorted((a, b) => a - b), "out of order");
   }
 
