@@ -87,7 +87,7 @@ export interface PoolOptions<R extends Resource> {
 
   /** Milliseconds of use after which `onLeak` is called; 0 (the default) is off. */
   readonly leakWarningAfterMs?: number | undefined;
-  /** Told once of each use that is too long. Must not throw. */
+  /** Called once for each use that is too long. Must not throw. */
   readonly onLeak?: ((leak: Leak) => void) | undefined;
 
   /** The machine's by default. */
@@ -238,7 +238,11 @@ export class Pool<R extends Resource> implements AsyncDisposable {
   /** Resolves when a closing pool has nothing left, or has destroyed it. */
   readonly #drained = Promise.withResolvers<void>();
 
-  /** Opens nothing yet. */
+  /**
+   * Opens nothing yet.
+   *
+   * @throws {RangeError} When `max` or `maxConnecting` is less than 1: nobody would ever be served.
+   */
   constructor(options: PoolOptions<R>) {
     this.#options = withDefaults(options);
     const { clock, maxIdleTimeMs, acquireTimeoutMs, leakWarningAfterMs, onLeak } = this.#options;
@@ -571,12 +575,15 @@ function situation({ max, inUse, connecting, waiting }: PoolStats): string {
 }
 
 function withDefaults<R extends Resource>(options: PoolOptions<R>) {
-  const { max = 10, clock = systemClock, random = Math.random } = options;
-  const maxIdle = options.maxIdle ?? max;
+  const { max = 10, maxConnecting = Infinity, maxIdle = max } = options;
+  const { clock = systemClock, random = Math.random } = options;
+  for (const [name, limit] of Object.entries({ max, maxConnecting })) {
+    if (!(limit >= 1)) throw new RangeError(`A pool's ${name} must be at least 1, and is ${limit}`);
+  }
   return {
     ...options,
     max,
-    maxConnecting: options.maxConnecting ?? Infinity,
+    maxConnecting,
     maxIdle,
     // More could not be kept, and would be opened again and again.
     minIdle: Math.min(options.minIdle ?? 0, maxIdle, max),

@@ -38,6 +38,11 @@ Deno.test("with nothing but a way to open, it opens ten at most and keeps what i
   assert.deepEqual(new Set(opened.map(({ ending }) => ending)), new Set(["close"]));
 });
 
+Deno.test("a limit that would serve nobody is rejected by its name", () => {
+  assert.throws(() => testPool({ max: 0 }), { name: "RangeError", message: /max must .* is 0/ });
+  assert.throws(() => testPool({ maxConnecting: NaN }), /maxConnecting must be at least 1/);
+});
+
 Deno.test("an opening that throws at once has failed like any other", async () => {
   const failure = new Error("no way");
   await using pool = new Pool<FakeResource>({
