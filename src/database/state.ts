@@ -1,3 +1,4 @@
+import { Emitter } from "../emitter.ts";
 import type { AccessMode } from "./access_mode.ts";
 import type { DatabaseError } from "./errors.ts";
 import type { Logger } from "./logger.ts";
@@ -37,7 +38,7 @@ export type StateListener = (change: StateChange) => void;
 export class StateHolder {
   readonly #logger: Logger;
   readonly #now: () => number;
-  readonly #listeners = new Set<StateListener>();
+  readonly #changes: Emitter<StateChange>;
   #status: DatabaseStatus = { state: "connecting", accessMode: "UNAVAILABLE", error: undefined };
   #connectedAt: Date | undefined;
   #lostAt: number | undefined;
@@ -46,6 +47,9 @@ export class StateHolder {
   constructor(logger: Logger, now: () => number) {
     this.#logger = logger;
     this.#now = now;
+    this.#changes = new Emitter((err) => {
+      logger.error({ event: "database.listener_failed", err }, "A listener failed");
+    });
   }
 
   get status(): DatabaseStatus {
@@ -59,10 +63,7 @@ export class StateHolder {
 
   /** Tells the listener of every change from now on. Call the result to stop that. */
   subscribe(listener: StateListener): () => void {
-    // Wrapped, so that one function can be subscribed twice.
-    const own: StateListener = (change) => listener(change);
-    this.#listeners.add(own);
-    return () => void this.#listeners.delete(own);
+    return this.#changes.subscribe(listener);
   }
 
   /** Says how it is now; the same again is no news. */
@@ -75,7 +76,8 @@ export class StateHolder {
     }
     if (loggedMode(status) !== loggedMode(previous)) this.#logAccess(status, previous);
     if (status.accessMode !== previous.accessMode || status.state !== previous.state) {
-      this.#tell(status, previous);
+      const { state, accessMode } = previous;
+      this.#changes.emit({ ...status, previous: state, previousAccessMode: accessMode });
     }
   }
 
@@ -133,18 +135,6 @@ export class StateHolder {
       this.#logger.info({ event: "database.read_write" }, "The database takes writes again");
     } else if (previous.state === "disconnected" && status.state === "disconnected") {
       this.#logger.error({ event: "database.unavailable" }, "Lost the read hosts too");
-    }
-  }
-
-  #tell(status: DatabaseStatus, { state, accessMode }: DatabaseStatus): void {
-    const change = { ...status, previous: state, previousAccessMode: accessMode };
-    for (const listener of [...this.#listeners]) {
-      try {
-        listener(change);
-      } catch (error) {
-        // A listener's fault must not stop the others, or the recovery.
-        this.#logger.error({ event: "database.listener_failed", err: error }, "A listener failed");
-      }
     }
   }
 }

@@ -1,4 +1,5 @@
 import { type DependencyHealth, ServiceStatus } from "../../gen/treasury/v1/health_pb.ts";
+import { Emitter } from "../emitter.ts";
 import { abortable } from "../time.ts";
 import { CheckRunner, type HealthObserver } from "./check_runner.ts";
 import type { DependencyChecker } from "./checker.ts";
@@ -66,7 +67,7 @@ export class HealthRegistry implements AsyncDisposable {
   readonly #intervalMs: number;
   readonly #clock: WallClock;
   readonly #random: () => number;
-  readonly #listeners = new Set<(report: HealthReport) => void>();
+  readonly #reports = new Emitter<HealthReport>();
   #state: "idle" | "started" | "closed" = "idle";
   #shuttingDown = false;
   #intervalTimer: ReturnType<WallClock["setTimeout"]> | undefined;
@@ -151,10 +152,7 @@ export class HealthRegistry implements AsyncDisposable {
    * @returns The function that ends the subscription.
    */
   subscribe(listener: (report: HealthReport) => void): () => void {
-    // Wrapped, so that one function may subscribe twice.
-    const entry = (report: HealthReport) => listener(report);
-    this.#listeners.add(entry);
-    return () => this.#listeners.delete(entry);
+    return this.#reports.subscribe(listener);
   }
 
   /** From now on the service is not ready and its report is UNHEALTHY. Checks go on. */
@@ -167,7 +165,7 @@ export class HealthRegistry implements AsyncDisposable {
   async close(): Promise<void> {
     this.#state = "closed";
     this.#clock.clearTimeout(this.#intervalTimer);
-    this.#listeners.clear();
+    this.#reports.clear();
     await Promise.all(Array.from(this.#runners.values(), (runner) => runner.close()));
   }
 
@@ -198,13 +196,7 @@ export class HealthRegistry implements AsyncDisposable {
     const report = this.#report(results);
     if (sameStory(this.#told, report)) return;
     this.#told = report;
-    for (const listener of [...this.#listeners]) {
-      try {
-        listener(report);
-      } catch (error) {
-        reportError(error);
-      }
-    }
+    this.#reports.emit(report);
   }
 
   async #checkInBackground(): Promise<void> {

@@ -1,8 +1,13 @@
-import type { TransitionListener } from "./listeners.ts";
 import type { CircuitBreakerOptions, ResolvedCircuitOptions } from "./options.ts";
 import { resolveCircuitOptions } from "./options.ts";
 import { type CallOutcome, type CircuitPermit, Permit } from "./permit.ts";
-import { causeOf, type CircuitSnapshot, type CircuitState, type OpenReason } from "./state.ts";
+import {
+  causeOf,
+  type CircuitSnapshot,
+  type CircuitState,
+  type CircuitTransition,
+  type OpenReason,
+} from "./state.ts";
 import { CircuitStateMachine } from "./state_machine.ts";
 import { judge, VerdictCounts } from "./verdict.ts";
 
@@ -132,7 +137,7 @@ export class CircuitBreaker {
    * Tells the listener of every transition from now on, after it has happened.
    * What it throws goes to `onListenerError`. Call the result to stop.
    */
-  onTransition(listener: TransitionListener): () => void {
+  onTransition(listener: (transition: CircuitTransition) => void): () => void {
     return this.#circuit.onTransition(listener);
   }
 

@@ -1,6 +1,12 @@
-import { type TransitionListener, TransitionListeners } from "./listeners.ts";
+import { Emitter } from "../../emitter.ts";
 import type { ResolvedCircuitOptions } from "./options.ts";
-import type { CircuitOpening, CircuitState, OpenReason, TransitionReason } from "./state.ts";
+import type {
+  CircuitOpening,
+  CircuitState,
+  CircuitTransition,
+  OpenReason,
+  TransitionReason,
+} from "./state.ts";
 
 /**
  * The state of a circuit, how it came to it, and how long it stays open: a
@@ -11,7 +17,7 @@ import type { CircuitOpening, CircuitState, OpenReason, TransitionReason } from 
  */
 export class CircuitStateMachine {
   readonly #options: ResolvedCircuitOptions;
-  readonly #listeners: TransitionListeners;
+  readonly #transitions: Emitter<CircuitTransition>;
   #state: CircuitState = "closed";
   #openings = 0;
   #openUntil = 0;
@@ -20,7 +26,7 @@ export class CircuitStateMachine {
 
   constructor(options: ResolvedCircuitOptions) {
     this.#options = options;
-    this.#listeners = new TransitionListeners(options.onListenerError);
+    this.#transitions = new Emitter(options.onListenerError);
   }
 
   get state(): CircuitState {
@@ -37,8 +43,8 @@ export class CircuitStateMachine {
     return this.#transitionCount;
   }
 
-  onTransition(listener: TransitionListener): () => void {
-    return this.#listeners.add(listener);
+  onTransition(listener: (transition: CircuitTransition) => void): () => void {
+    return this.#transitions.subscribe(listener);
   }
 
   open(reason: OpenReason, cause: string, at: number, minOpenMs: number): void {
@@ -80,6 +86,6 @@ export class CircuitStateMachine {
     const from = this.#state;
     this.#state = to;
     this.#transitionCount++;
-    this.#listeners.tell(Object.freeze({ from, to, reason, cause, at: this.#dateOf(at) }));
+    this.#transitions.emit(Object.freeze({ from, to, reason, cause, at: this.#dateOf(at) }));
   }
 }
