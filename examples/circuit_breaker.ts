@@ -14,7 +14,7 @@ for (let call = 1; call <= 5; call++) {
     await breaker.execute(() => Deno.connect({ hostname: "127.0.0.1", port: 1 }));
   } catch (error) {
     const isRejected = error instanceof CircuitOpenError;
-    console.log(`call ${call}: ${isRejected ? "not tried" : "tried in vain"}`);
+    console.log(`call ${call}: ${isRejected ? "rejected by the circuit breaker" : "failed"}`);
   }
 }
 const { state, rejectedCount } = breaker.snapshot();

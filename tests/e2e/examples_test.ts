@@ -8,8 +8,8 @@ import { ROOT } from "../support/service.ts";
 /** What each example prints, in this order; there can be more in between. */
 const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "circuit_breaker.ts": [
-    "call 3: tried in vain",
-    "call 4: not tried",
+    "call 3: failed",
+    "call 4: rejected by the circuit breaker",
     '{ state: "open", rejectedCount: 2 }',
   ],
   "database_manager.ts": [

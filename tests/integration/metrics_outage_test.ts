@@ -93,7 +93,7 @@ Deno.test("the metrics tell of an outage and of the recovery", async () => {
   assert.equal(back.value("treasury_database_recovery_duration_seconds_count"), 1);
   assert(back.value("treasury_database_last_recovery_duration_seconds") > 0);
   assert.equal(back.value("treasury_database_outage_duration_seconds"), 0);
-  const closed = { from: "half_open", to: "closed", reason: "probes_succeeded" };
+  const closed = { from: "half_open", to: "closed", reason: "probe_succeeded" };
   const pool = "primary";
   assert.equal(back.value("treasury_database_circuit_transitions_total", { pool, ...closed }), 1);
 

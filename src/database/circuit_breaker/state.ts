@@ -1,6 +1,6 @@
 /**
- * `closed`: calls pass. `open`: calls are rejected until the open time is over.
- * `half-open`: a few probes pass and decide.
+ * `closed`: calls pass. `open`: calls are rejected until the open time is over. `half-open`: one
+ * probe at a time passes, and decides.
  */
 export type CircuitState = "closed" | "open" | "half-open";
 
@@ -14,7 +14,7 @@ export type OpenReason =
   | "probeFailed"
   /** A probe had no result in time. */
   | "probeTimeout"
-  /** An operator wanted it. */
+  /** An operator opened it. */
   | "forced";
 
 /** Why a circuit changed its state. */
@@ -23,65 +23,63 @@ export type TransitionReason =
   /** Open to half-open. */
   | "openTimeOver"
   /** Half-open to closed. */
-  | "probesSucceeded"
+  | "probeSucceeded"
   /** An operator closed it. */
   | "reset";
 
 /** One step from a state to another; to the same state when an operator forces it again. */
 export interface CircuitTransition {
+  /** The state before. */
   readonly from: CircuitState;
+  /** The state after. */
   readonly to: CircuitState;
+  /** What led to it. */
   readonly reason: TransitionReason;
   /** What led to an opening, as in {@linkcode CircuitOpening}. */
   readonly cause: string | undefined;
   /**
-   * When it took effect. What time alone decides is told when somebody next asks
-   * the breaker, which can be later.
+   * When it took effect, in the clock's milliseconds. Listeners hear of what time alone decides at
+   * the next use of the breaker, which can be later.
    */
-  readonly at: Date;
+  readonly atMs: number;
 }
 
 /** The last time that a circuit opened, and why. */
 export interface CircuitOpening {
+  /** What led to it. */
   readonly reason: OpenReason;
   /**
-   * The code of the error that did it, else its name, `SLOW_CALL`, `PROBE_TIMEOUT`,
-   * or the operator's words. Never an error's message, which can hold anything.
+   * The code of the error that did it, else its name; `PROBE_TIMEOUT`; or the operator's words.
+   * Never the message of an error, which can contain a secret.
    */
   readonly cause: string;
-  readonly at: Date;
+  /** When it opened, in the clock's milliseconds. */
+  readonly atMs: number;
 }
 
-/** What a circuit breaker knows, at one moment. Frozen. */
+/** State and counters of a circuit breaker at one moment. Frozen. */
 export interface CircuitSnapshot {
+  /** The state. */
   readonly state: CircuitState;
   /** Kept after the circuit has closed; undefined when it never opened. */
   readonly lastOpening: CircuitOpening | undefined;
+  /** Failures since the last success. */
   readonly consecutiveFailures: number;
-  /** The calls that the failure rate is taken of; kept while open, to show why. */
-  readonly window: {
-    readonly calls: number;
-    readonly failures: number;
-    readonly slow: number;
-  };
-  /** Failures of the calls in the window, from 0 to 1. Below the minimum number it decides nothing. */
-  readonly failureRate: number;
-  /** Of this half-open period. */
-  readonly probesInFlight: number;
-  /** Of this half-open period. */
-  readonly probesSucceeded: number;
-  /** Time until the first probe is let through; only while open and not forced. */
+  /** The calls that the failure rate is taken of. Kept while not closed, to show why. */
+  readonly window: { readonly calls: number; readonly failures: number };
+  /** Whether a probe is in flight. */
+  readonly isProbing: boolean;
+  /** Milliseconds until a probe may pass; only while open and not forced. */
   readonly nextProbeInMs: number | undefined;
-  /** The same as a date. */
-  readonly nextProbeAt: Date | undefined;
+  /** Transitions since the start. */
   readonly transitionCount: number;
-  /** Calls that were not let through. */
+  /** Calls that were rejected since the start. */
   readonly rejectedCount: number;
 }
 
 /**
- * What may be shown of an error: its code when it has one (`ECONNREFUSED`, an
- * SQLSTATE, the code of a `DatabaseError`), else its name, else its type.
+ * What may be shown of an error: its code if it has one (`ECONNREFUSED`, an SQLSTATE, the code of a
+ * `DatabaseError`), else its name, else its type.
  */
 export function causeOf(error: unknown): string {
   if (!(error instanceof Error)) return typeof error;

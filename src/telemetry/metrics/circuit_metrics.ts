@@ -13,7 +13,7 @@ const USUAL_STEPS: readonly Step[] = [
   { from: "closed", to: "open", reason: "failureRate" },
   { from: "open", to: "half-open", reason: "openTimeOver" },
   { from: "half-open", to: "open", reason: "tripped" },
-  { from: "half-open", to: "closed", reason: "probesSucceeded" },
+  { from: "half-open", to: "closed", reason: "probeSucceeded" },
 ];
 
 /** State, transitions and rejections of the circuit before each pool. */

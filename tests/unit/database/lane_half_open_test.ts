@@ -51,7 +51,7 @@ for (let earlierMs = 0; earlierMs < 10; earlierMs++) {
     clock.isFrozen = false;
     for (let call = 0; call < OPEN_MS; call++) {
       await assert.rejects(lane.lend(() => Promise.resolve(), undefined), { code: "CIRCUIT_OPEN" });
-      assert.equal(lane.circuit.snapshot().probesInFlight, 0);
+      assert.equal(lane.circuit.snapshot().isProbing, false);
     }
     assert.equal(lane.circuit.state, "half-open");
     await lane.close({});

@@ -1,7 +1,7 @@
 import type {
   CircuitSnapshot,
   CircuitState,
-} from "../../../../src/database/circuit_breaker/state.ts";
+} from "../../../../src/database/circuit_breaker/mod.ts";
 
 /** The numbers that a model needs. */
 export interface ModelOptions {
@@ -9,21 +9,17 @@ export interface ModelOptions {
   readonly failureRateThreshold: number;
   readonly slidingWindowSize: number;
   readonly minimumNumberOfCalls: number;
-  readonly slowCallDurationThresholdMs: number;
   readonly initialOpenMs: number;
   readonly maxOpenMs: number;
-  readonly permittedCallsInHalfOpen: number;
-  readonly successThreshold: number;
   readonly probeTimeoutMs: number;
 }
 
 /** How a call ended: `answer` is an error that is a success of the dependency. */
-export type End = "success" | "failure" | "answer" | "ignored" | "ignore" | "dispose";
+export type End = "success" | "failure" | "trip" | "answer" | "ignored" | "ignore" | "dispose";
 
 /** Everything that happened since the circuit closed; the numbers are worked out of it. */
 interface Result {
   readonly failed: boolean;
-  readonly slow: boolean;
   readonly isProbe: boolean;
 }
 
@@ -40,8 +36,9 @@ export class ModelBreaker {
   #state: CircuitState = "closed";
   #openLimitMs: number;
   #probeAt = Infinity;
-  #opening: { reason: string; cause: string; at: Date } | undefined;
+  #opening: { reason: string; cause: string; atMs: number } | undefined;
   #period = 0;
+  #enteredAtMs: number | undefined;
   #rejected = 0;
 
   /** @param jitter The part of the limit of the opening that is happening. */
@@ -50,6 +47,11 @@ export class ModelBreaker {
     this.#now = now;
     this.#jitter = jitter;
     this.#openLimitMs = options.initialOpenMs;
+  }
+
+  /** When the last transition took effect. */
+  get enteredAtMs(): number | undefined {
+    return this.#enteredAtMs;
   }
 
   pass(ms: number): void {
@@ -63,7 +65,7 @@ export class ModelBreaker {
   look(): void {
     const { probeTimeoutMs } = this.#options;
     if (this.#probes().some(({ startedAt }) => this.#now - startedAt >= probeTimeoutMs)) {
-      this.#history.push({ failed: true, slow: false, isProbe: true });
+      this.#history.push({ failed: true, isProbe: true });
       this.#open("probeTimeout", "PROBE_TIMEOUT");
     }
     if (this.#state === "open" && this.#now >= this.#probeAt) this.#enter("half-open");
@@ -71,8 +73,7 @@ export class ModelBreaker {
 
   /** Whether the call is let through. */
   acquire(id: number): boolean {
-    const isFull = this.#probes().length === this.#options.permittedCallsInHalfOpen;
-    if (this.#state === "open" || (this.#state === "half-open" && isFull)) {
+    if (this.#state === "open" || this.#probes().length > 0) {
       this.#rejected++;
       return false;
     }
@@ -85,16 +86,16 @@ export class ModelBreaker {
     this.#calls.delete(id);
     if (call?.period !== this.#period) return;
     if (end === "ignored" || end === "ignore" || end === "dispose") return;
-    const slow = this.#now - call.startedAt >= this.#options.slowCallDurationThresholdMs;
-    const failed = end === "failure" || slow;
+    const failed = end === "failure" || end === "trip";
     const isProbe = this.#state === "half-open";
-    this.#history.push({ failed, slow, isProbe });
-    const cause = end === "failure" ? "DOWN" : "SLOW_CALL";
-    if (isProbe && failed) this.#open("probeFailed", cause);
-    else if (isProbe && this.#succeeded() === this.#options.successThreshold) this.reset();
+    // A trip opens by itself: the window shows what the rate is taken of.
+    this.#history.push({ failed, isProbe: isProbe || end === "trip" });
+    if (end === "trip") this.#open("tripped", "DOWN");
+    else if (isProbe && failed) this.#open("probeFailed", "DOWN");
+    else if (isProbe) this.reset();
     else if (failed && this.#inARow() >= this.#options.consecutiveFailureThreshold) {
-      this.#open("consecutiveFailures", cause);
-    } else if (failed && this.#isRateTooHigh()) this.#open("failureRate", cause);
+      this.#open("consecutiveFailures", "DOWN");
+    } else if (failed && this.#isRateTooHigh()) this.#open("failureRate", "DOWN");
   }
 
   forceOpen(cause: string): void {
@@ -116,16 +117,9 @@ export class ModelBreaker {
       state: this.#state,
       lastOpening: this.#opening as CircuitSnapshot["lastOpening"],
       consecutiveFailures: this.#inARow(),
-      window: {
-        calls: window.length,
-        failures,
-        slow: window.filter(({ slow }) => slow).length,
-      },
-      failureRate: failures / Math.max(1, window.length),
-      probesInFlight: this.#probes().length,
-      probesSucceeded: this.#succeeded(),
+      window: { calls: window.length, failures },
+      isProbing: this.#probes().length > 0,
       nextProbeInMs: isTimed ? this.#probeAt - this.#now : undefined,
-      nextProbeAt: isTimed ? new Date(this.#probeAt) : undefined,
       transitionCount: this.#period,
       rejectedCount: this.#rejected,
     };
@@ -134,25 +128,19 @@ export class ModelBreaker {
   #open(reason: string, cause: string): void {
     this.#probeAt = this.#now + this.#jitter() * this.#openLimitMs;
     this.#openLimitMs = Math.min(this.#openLimitMs * 2, this.#options.maxOpenMs);
-    this.#opening = { reason, cause, at: new Date(this.#now) };
+    this.#opening = { reason, cause, atMs: this.#now };
     this.#enter("open");
   }
 
   #enter(state: CircuitState): void {
     this.#state = state;
+    this.#enteredAtMs = this.#now;
     this.#period++;
   }
 
   #probes() {
     if (this.#state !== "half-open") return [];
     return [...this.#calls.values()].filter(({ period }) => period === this.#period);
-  }
-
-  /** A half-open period ends with its first failure, so its successes are at the end. */
-  #succeeded(): number {
-    if (this.#state !== "half-open") return 0;
-    return this.#history.length - 1 -
-      this.#history.findLastIndex(({ failed, isProbe }) => failed || !isProbe);
   }
 
   #inARow(): number {
