@@ -53,9 +53,8 @@ export class Admission {
   admit(): CircuitPermit {
     if (this.#isClosed) throw new DatabaseError("POOL_CLOSED");
     const permit = this.circuit.tryAcquire();
-    // Half-open, the probes are the recovery's: a caller must not pay for finding out. Asked after
-    // the permit, as the open time can end between two looks at the clock.
-    if (permit !== undefined && this.circuit.state !== "half-open") return permit;
+    // Probes are the recovery's: a caller must not pay for finding out.
+    if (permit !== undefined && !permit.isProbe) return permit;
     permit?.ignore();
     throw this.rejection();
   }
