@@ -52,7 +52,7 @@ async function taskArguments(task: string): Promise<string[]> {
   const { tasks } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
   const [, ...words]: string[] = tasks[task].command.split(" ");
   return words.map((word) => {
-    if (word.startsWith("src/")) return join(ROOT, word);
+    if (/^(src|bench)\//.test(word)) return join(ROOT, word);
     if (!word.startsWith("--allow-read=")) return word;
     return word.replace("migrations", join(ROOT, "migrations"));
   });
