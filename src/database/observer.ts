@@ -1,5 +1,6 @@
 import type { Clock } from "./clock.ts";
-import type { Connection, StatementObserver } from "./connection/connection.ts";
+import type { Connection } from "./connection/connection.ts";
+import type { StatementObserver } from "./connection/driver.ts";
 
 /** Which call of the manager an operation is; `connection` is `withConnection`. */
 export type OperationName = "query" | "connection" | "transaction" | "ping";

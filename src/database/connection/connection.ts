@@ -8,7 +8,7 @@ import {
   type ClientOptions,
   type DriverResult,
   Execution,
-  type Protocol,
+  type StatementObserver,
 } from "./driver.ts";
 import { classify, DatabaseError } from "../errors.ts";
 import { PoolerCheck, type PoolerConfig, searchPath } from "./pooler.ts";
@@ -44,24 +44,6 @@ export interface Wait {
   readonly heardCount: number;
 }
 
-/**
- * Called when a statement is sent, in the asynchronous context of its caller. The result, if any,
- * is called when the statement has ended, in any context.
- */
-export type StatementObserver = () => ((statement: EndedStatement) => void) | undefined;
-
-/** A statement that was answered, or never will be. */
-export interface EndedStatement {
-  /** Its first word in upper case, such as `SELECT`; `UNKNOWN` when it has none. */
-  readonly command: string;
-  /** With placeholders for parameters; undefined for a script, which may hold values. */
-  readonly text: string | undefined;
-  readonly host: string;
-  readonly port: number;
-  /** What it failed with. */
-  readonly error: DatabaseError | undefined;
-}
-
 /** Where and as whom a connection logs in; see {@linkcode ClientOptions}. */
 export interface ConnectionOptions extends Omit<ClientOptions, "socket"> {
   /** Opens another socket to the same server, encrypted in the same way; for cancel requests. */
@@ -82,36 +64,6 @@ interface RoleRow {
 
 /** Why a statement must not be sent any more; undefined while it may be. */
 type Refusal = () => DatabaseError | undefined;
-
-/** A statement that was sent, or waits for its turn. */
-class Pending extends Execution {
-  /** The rows, or a {@linkcode DatabaseError}. */
-  readonly rows: Promise<Rows<object>>;
-  readonly settle: PromiseWithResolvers<Rows<object>>;
-  /** Called when it has ended, if somebody observes it. */
-  stopObserving: ReturnType<StatementObserver>;
-  /** Called when its turn has come. */
-  begin: (() => void) | undefined;
-  /** What was not sent was surely not done. */
-  isSent = false;
-  readonly #ended: (statement: Pending, error: unknown, result?: DriverResult) => void;
-
-  constructor(
-    text: string,
-    parameters: readonly unknown[],
-    protocol: Protocol,
-    ended: (statement: Pending, error: unknown, result?: DriverResult) => void,
-  ) {
-    super(text, parameters, protocol);
-    this.settle = Promise.withResolvers();
-    this.rows = this.settle.promise;
-    this.#ended = ended;
-  }
-
-  protected override onEnd(error: unknown, result?: DriverResult): void {
-    this.#ended(this, error, result);
-  }
-}
 
 /** As the driver spells it. */
 function closedError(): Error {
@@ -141,9 +93,9 @@ export class Connection implements Resource, AsyncDisposable {
   readonly #client: Client;
   readonly #pooler: PoolerCheck;
   readonly #wire = new Wire();
-  #running: Pending | undefined;
+  #running: Execution | undefined;
   /** Statements that wait for their turn. */
-  readonly #queue: Pending[] = [];
+  readonly #queue: Execution[] = [];
   #idle: PromiseWithResolvers<void> | undefined;
   /** What statements failed with whose answers were lost. */
   readonly #unanswered = new WeakSet<object>();
@@ -235,7 +187,7 @@ export class Connection implements Resource, AsyncDisposable {
    */
   async startup(signal: AbortSignal): Promise<ServerRole> {
     try {
-      return await abortable(this.#begin(), signal);
+      return await abortable(this.#openSession(), signal);
     } catch (error) {
       this.destroy();
       throw error;
@@ -264,9 +216,13 @@ export class Connection implements Resource, AsyncDisposable {
    * @throws {DatabaseError} What the server answered; the refusal; `CONNECTION_LOST`, or why the
    * connection was destroyed.
    */
-  run({ text, parameters, prepare }: StatementText, refusal?: Refusal): Promise<Rows<object>> {
+  run(
+    { text, parameters, prepare, isTyped }: StatementText,
+    refusal?: Refusal,
+  ): Promise<Rows<object>> {
+    const bound = isTyped ? this.#client.bind(parameters) : parameters;
     const protocol = prepare ? "prepared" : "unprepared";
-    return this.#enqueue(text, this.#client.bind(parameters), protocol, refusal);
+    return this.#begin(new Execution(text, bound, protocol, this.#onEnd), refusal);
   }
 
   /**
@@ -276,7 +232,7 @@ export class Connection implements Resource, AsyncDisposable {
    * @throws {DatabaseError} As {@linkcode Connection.run}.
    */
   script(text: string, refusal?: Refusal): Promise<Rows<object>> {
-    return this.#enqueue(text, [], "simple", refusal);
+    return this.#begin(new Execution(text, [], "simple", this.#onEnd), refusal);
   }
 
   /** Resolves when no statement runs or waits for its turn. Never rejects. */
@@ -329,7 +285,7 @@ export class Connection implements Resource, AsyncDisposable {
   }
 
   /** A pooler in session mode takes the search path only once the session has begun. */
-  async #begin(): Promise<ServerRole> {
+  async #openSession(): Promise<ServerRole> {
     const { config } = this.#options;
     if (config.pooler === "session") {
       await this.sql`select pg_catalog.set_config('search_path', ${searchPath(config)}, false)`;
@@ -337,13 +293,8 @@ export class Connection implements Resource, AsyncDisposable {
     return await this.role();
   }
 
-  #enqueue(
-    text: string,
-    parameters: readonly unknown[],
-    protocol: Protocol,
-    refusal: Refusal | undefined,
-  ): Promise<Rows<object>> {
-    const statement = new Pending(text, parameters, protocol, this.#onEnd);
+  /** Sends the statement, or lets it wait for its turn. */
+  #begin(statement: Execution, refusal: Refusal | undefined): Promise<Rows<object>> {
     if (this.#running === undefined) {
       this.#running = statement;
       this.#send(statement, refusal);
@@ -354,10 +305,10 @@ export class Connection implements Resource, AsyncDisposable {
       this.#queue.push(statement);
       void turn.promise.then(() => this.#send(statement, refusal));
     }
-    return statement.rows;
+    return statement.settle.promise;
   }
 
-  #send(statement: Pending, refusal: Refusal | undefined): void {
+  #send(statement: Execution, refusal: Refusal | undefined): void {
     const reason = this.closed ? this.#loss(closedError()) : refusal?.();
     if (reason !== undefined) return statement.reject(reason);
     statement.stopObserving = this.#options.observeStatement?.();
@@ -370,7 +321,7 @@ export class Connection implements Resource, AsyncDisposable {
     if (this.#running?.isSent) this.#running.reject(error);
   }
 
-  readonly #onEnd = (statement: Pending, error: unknown, result?: DriverResult): void => {
+  readonly #onEnd = (statement: Execution, error: unknown, result?: DriverResult): void => {
     this.#running = this.#queue.shift();
     if (this.#running !== undefined) {
       this.#running.begin?.();
@@ -380,17 +331,16 @@ export class Connection implements Resource, AsyncDisposable {
     }
     if (statement.state !== null) this.#backendKey = statement.state;
     const failure = Array.isArray(result) ? undefined : this.#failureOf(error, result);
-    this.#observeEnd(statement, failure);
+    if (statement.stopObserving !== undefined) this.#observeEnd(statement, failure);
     if (failure === undefined) statement.settle.resolve(asRows(result!));
     else statement.settle.reject(failure);
   };
 
-  #observeEnd(statement: Pending, error: DatabaseError | undefined): void {
-    if (statement.stopObserving === undefined) return;
+  #observeEnd(statement: Execution, error: DatabaseError | undefined): void {
     const { host, port } = this.#options;
     const [text] = statement.strings;
     const [word = "unknown"] = /[a-z]+/i.exec(text) ?? [];
-    statement.stopObserving({
+    statement.stopObserving?.({
       command: word.toUpperCase(),
       text: text.trim(),
       host,
@@ -436,16 +386,15 @@ export class Connection implements Resource, AsyncDisposable {
     if (this.#handedOut || this.closed) throw closedError();
     this.#handedOut = true;
     // Before the driver listens, so that the status is known when a statement ends.
-    this.#socket.on("data", (chunk: Uint8Array) => this.#hear(chunk));
+    this.#socket.on("data", this.#hear);
     return this.#socket;
   }
 
-  #hear(chunk: Uint8Array): void {
+  readonly #hear = (chunk: Uint8Array): void => {
     this.#wire.hear(chunk);
-    if (this.isBusy || !this.#wire.mayBeError) return;
     // Until the server's process has gone too, an idle session would be lent again.
-    if (this.#wire.fatalError !== undefined) this.#socket.destroy();
-  }
+    if (this.#running === undefined && this.#wire.fatalError !== undefined) this.#socket.destroy();
+  };
 }
 
 const ROLE = `

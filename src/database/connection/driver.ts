@@ -1,6 +1,8 @@
 import type net from "node:net";
 import postgres from "postgres";
-import { ARRAY_TYPES, parseArray, TypedText } from "./values.ts";
+import type { DatabaseError } from "../errors.ts";
+import type { Rows } from "./sql.ts";
+import { ARRAY_TYPES, parseArray, type SentParameter, TypedText } from "./values.ts";
 
 /** What a {@linkcode Client} needs to know of its session. */
 export interface ClientOptions {
@@ -19,9 +21,6 @@ export interface ClientOptions {
   /** Called with every notice of the server; without it postgres.js prints them. */
   readonly onNotice: (notice: Readonly<Record<string, string>>) => void;
 }
-
-/** A parameter as it is sent: numbers and text as text whose type the server infers. */
-export type SentParameter = string | number | null | TypedText;
 
 /** What the driver makes of an answer. For a COPY it is a stream instead. */
 export interface DriverResult extends Array<object> {
@@ -51,15 +50,36 @@ const OPTIONS = {
 } as const;
 
 /**
- * One statement in the driver's hands: its `Query` without the promise, the helpers and the
- * streams. The driver calls `resolve` or `reject` when the server is ready for the next statement,
- * or `reject` at once when the socket fails.
+ * Called when a statement is sent, in the asynchronous context of its caller. The result, if any,
+ * is called when the statement has ended, in any context.
+ */
+export type StatementObserver = () => ((statement: EndedStatement) => void) | undefined;
+
+/** A statement that was answered, or never will be. */
+export interface EndedStatement {
+  /** Its first word in upper case, such as `SELECT`; `UNKNOWN` when it has none. */
+  readonly command: string;
+  /** With placeholders for parameters. */
+  readonly text: string;
+  readonly host: string;
+  readonly port: number;
+  /** What it failed with. */
+  readonly error: DatabaseError | undefined;
+}
+
+/** Called once for each statement: with its result, or with what it failed with. */
+export type EndListener = (execution: Execution, error: unknown, result?: DriverResult) => void;
+
+/**
+ * One statement in the driver's hands: its `Query` without the helpers and the streams. The driver
+ * calls `resolve` or `reject` when the server is ready for the next statement, or `reject` at once
+ * when the socket fails.
  *
  * A class with methods, and not the driver's own with two closures for each statement: V8 takes a
  * closure that is assigned to a property for one that stays, so that every statement would live,
  * with its rows, until the next full collection (docs/benchmarks.md, "Statements that die young").
  */
-export abstract class Execution {
+export class Execution {
   // Read by the driver. What it assigns later is here too, so that all have one hidden class.
   readonly tagged = false;
   readonly strings: readonly [string];
@@ -78,30 +98,43 @@ export abstract class Execution {
   prepared: unknown = false;
   describeFirst: unknown = false;
 
+  // Of the connection that sends it.
+  /** The rows, or a {@linkcode DatabaseError}. */
+  readonly settle: PromiseWithResolvers<Rows<object>> = Promise.withResolvers();
+  /** Called when it has ended, if somebody observes it. */
+  stopObserving: ReturnType<StatementObserver>;
+  /** Called when its turn has come. */
+  begin: (() => void) | undefined;
+  /** What was not sent was surely not done. */
+  isSent = false;
+
+  readonly #onEnd: EndListener;
   #hasEnded = false;
 
-  constructor(text: string, parameters: readonly unknown[], protocol: Protocol) {
+  constructor(
+    text: string,
+    parameters: readonly unknown[],
+    protocol: Protocol,
+    onEnd: EndListener,
+  ) {
     this.strings = [text];
     this.args = parameters;
     this.options = OPTIONS[protocol];
+    this.#onEnd = onEnd;
   }
 
   resolve(result: DriverResult): void {
-    this.#end(undefined, result);
-  }
-
-  reject(error: unknown): void {
-    this.#end(error);
-  }
-
-  /** Called once: with the result, or with what the statement failed with. */
-  protected abstract onEnd(error: unknown, result?: DriverResult): void;
-
-  #end(error: unknown, result?: DriverResult): void {
     this.active = false;
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    this.onEnd(error, result);
+    this.#onEnd(this, undefined, result);
+  }
+
+  reject(error: unknown): void {
+    this.active = false;
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#onEnd(this, error);
   }
 }
 
@@ -170,9 +203,9 @@ export class Client {
 
   /** Parameters as the driver takes them. */
   bind(parameters: readonly SentParameter[]): readonly unknown[] {
-    return parameters.some((one) => one instanceof TypedText)
-      ? parameters.map((one) => one instanceof TypedText ? this.#typed(one.text, one.type) : one)
-      : parameters;
+    return parameters.map((one) =>
+      one instanceof TypedText ? this.#typed(one.text, one.type) : one
+    );
   }
 }
 

@@ -1,6 +1,5 @@
 import { DatabaseError } from "../errors.ts";
-import type { SentParameter } from "./driver.ts";
-import { encode, Json, type Parameter } from "./values.ts";
+import { encode, Json, type Parameter, type SentParameter, TypedText } from "./values.ts";
 
 export { Json, type Parameter } from "./values.ts";
 
@@ -175,6 +174,8 @@ export class StatementText {
   readonly parameters: SentParameter[] = [];
   /** Whether the server may keep it prepared for its next use. */
   prepare = true;
+  /** Whether a parameter is sent with a type. */
+  isTyped = false;
 
   constructor(text = "") {
     this.text = text;
@@ -202,8 +203,11 @@ export class StatementText {
     this.text += `$${this.parameters.length}`;
   }
 
+  /** @throws {DatabaseError} `INVALID_USE` when PostgreSQL has no such value. */
   addParameter(value: unknown): void {
-    this.parameters.push(encode(value, () => `Parameter ${this.parameters.length + 1}`));
+    const parameter = encode(value, this.parameters.length + 1);
+    this.parameters.push(parameter);
+    if (parameter instanceof TypedText) this.isTyped = true;
   }
 
   /** The same for one use. */
@@ -228,16 +232,22 @@ const texts = new WeakMap<TemplateStringsArray, string>();
  * @throws {DatabaseError} `INVALID_USE`, naming the parameter or what is wrong with the text.
  */
 export function compile(strings: TemplateStringsArray, values: readonly unknown[]): StatementText {
-  const known = texts.get(strings);
-  if (known !== undefined && !values.some(isPart)) {
-    const statement = new StatementText(known);
-    for (const value of values) statement.addParameter(value);
-    return statement;
+  const text = texts.get(strings);
+  if (text === undefined) return compileAnew(strings, values);
+  const statement = new StatementText(text);
+  for (const value of values) {
+    // The same place in the program can have a part one time and a value the next.
+    if (value instanceof SqlPart) return compileAnew(strings, values);
+    statement.addParameter(value);
   }
+  return statement;
+}
+
+function compileAnew(strings: TemplateStringsArray, values: readonly unknown[]): StatementText {
   requireTemplate(strings);
   const statement = new StatementText().add(strings, values);
   requireSendable(statement);
-  if (!values.some(isPart)) texts.set(strings, statement.text);
+  if (!values.some((value) => value instanceof SqlPart)) texts.set(strings, statement.text);
   return statement;
 }
 
@@ -432,10 +442,6 @@ class WholeNumber extends SqlPart {
   override appendTo(text: StatementText): void {
     text.text += this.#value;
   }
-}
-
-function isPart(value: unknown): boolean {
-  return value instanceof SqlPart;
 }
 
 /** A name in quotation marks, so that it can be nothing else. */

@@ -41,6 +41,9 @@ export class TypedText {
   }
 }
 
+/** A parameter as it is sent: plain text and numbers have the type that the server infers. */
+export type SentParameter = string | number | null | TypedText;
+
 /** A type that is declared, because the server would guess another one or none. */
 interface DeclaredType {
   readonly scalar: number;
@@ -92,11 +95,12 @@ export const ARRAY_TYPES: readonly (readonly [array: number, element: number])[]
 /**
  * A parameter as it is sent.
  *
- * @param name How an error names the parameter, such as `Parameter 2`.
+ * @param number Of the parameter, from 1, for errors.
  * @throws {DatabaseError} `INVALID_USE` when PostgreSQL has no such value.
  */
-export function encode(value: unknown, name: () => string): string | number | null | TypedText {
+export function encode(value: unknown, number: number): SentParameter {
   if (typeof value === "string" || typeof value === "number" || value === null) return value;
+  const name = () => `Parameter ${number}`;
   if (Array.isArray(value)) return encodeArray(value, name);
   return new TypedText(textOf(value, name), typeOf(value).scalar);
 }
@@ -108,7 +112,7 @@ export function parseArray(text: string, parse: (element: string) => unknown): u
   return reader.read();
 }
 
-function encodeArray(elements: readonly unknown[], name: () => string): string | TypedText {
+function encodeArray(elements: readonly unknown[], name: () => string): SentParameter {
   const types = new Set<DeclaredType>();
   const text = arrayText(elements, name, types);
   if (types.size > 1) throw invalid(`${name()} is an array of different types: use one type`);

@@ -53,11 +53,6 @@ export class Wire {
     return this.#lastByte === IN_TRANSACTION || this.#lastByte === IN_FAILED_TRANSACTION;
   }
 
-  /** Whether the last chunk may end with an error; cheaper than {@linkcode Wire.fatalError}. */
-  get mayBeError(): boolean {
-    return this.#last?.[0] === ERROR_RESPONSE;
-  }
-
   /**
    * The error with which the server, or a pooler before it, ended the session; undefined when it
    * ended without one. The driver drops it when a statement runs: it waits for a ReadyForQuery that
