@@ -27,15 +27,20 @@ export interface DatabaseErrorOptions {
  * message, but hold no credentials, SQL or parameters.
  */
 export class DatabaseError extends Error {
+  /** `DatabaseError`. */
   override readonly name = "DatabaseError";
+  /** What happened; never changes its spelling. */
   readonly code: DatabaseErrorCode;
   /** Whether the same call may succeed later with nothing changed. */
   readonly retryable: boolean;
+  /** One sentence that is safe to send to any client. */
   readonly publicMessage: string;
+  /** The server's SQLSTATE, when it sent one. */
   readonly sqlState: string | undefined;
   /** When the same call may succeed, in milliseconds from now, where that is known. */
   readonly retryAfterMs: number | undefined;
 
+  /** Makes an error with the meaning and the public message of its code. */
   constructor(code: DatabaseErrorCode, options: DatabaseErrorOptions = {}) {
     const { retryable, publicMessage } = ERROR_CODES[code];
     super(options.message ?? publicMessage);

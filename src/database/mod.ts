@@ -14,7 +14,12 @@ export {
 export type { CircuitSnapshot, CircuitState, CircuitTransition } from "./circuit_breaker/mod.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { connect, type ConnectOptions } from "./connection/connect.ts";
-export type { Connection, ServerRole } from "./connection/connection.ts";
+export type { Connection, ServerRole, ServerRun } from "./connection/connection.ts";
+export type { EndedStatement, StatementObserver } from "./connection/driver.ts";
+export type { Lookup } from "./connection/socket.ts";
+export type { TimeLimitOptions } from "./operation/time_limit.ts";
+export type { Resource } from "./pool/mod.ts";
+export type { DatabaseConfig, Secret } from "../config/mod.ts";
 export {
   type Json,
   type Parameter,
@@ -54,7 +59,7 @@ export {
 } from "./migration/status.ts";
 export type { SchemaVersion } from "./migration/tables.ts";
 export type { DatabaseObserver, OperationName, PoolName, PoolObserver } from "./observer.ts";
-export type { OperationOptions } from "./operation/operation.ts";
+export type { OperationOptions, Work } from "./operation/operation.ts";
 export type { CloseOptions, CloseReason, PoolStats } from "./pool/mod.ts";
 export type { DatabaseState, DatabaseStatus, StateChange, StateListener } from "./state.ts";
 export type { IsolationLevel, TransactionOptions } from "./operation/transaction.ts";

@@ -15,7 +15,9 @@ export type DatabaseState = "connecting" | "connected" | "disconnected" | "closi
 
 /** How the database is doing, at one moment. */
 export interface DatabaseStatus {
+  /** Whether the primary can be used. */
   readonly state: DatabaseState;
+  /** What operations may do. */
   readonly accessMode: AccessMode;
   /** Why it is disconnected. */
   readonly error: DatabaseError | undefined;
@@ -25,10 +27,13 @@ export interface DatabaseStatus {
 
 /** One step to another state or access mode. */
 export interface StateChange extends DatabaseStatus {
+  /** The state before. */
   readonly previous: DatabaseState;
+  /** The access mode before. */
   readonly previousAccessMode: AccessMode;
 }
 
+/** Called with each change of state or access mode. */
 export type StateListener = (change: StateChange) => void;
 
 /**

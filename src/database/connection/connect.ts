@@ -1,6 +1,7 @@
 import type { DatabaseConfig, HostAddress, Secret } from "../../config/mod.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { Connection } from "./connection.ts";
+import type { StatementObserver } from "./driver.ts";
 import { Deadline } from "../deadline.ts";
 import { classify, DatabaseError, type DatabaseErrorCode } from "../errors.ts";
 import { currentPassword } from "./password.ts";
@@ -8,17 +9,21 @@ import { canPrepare, startupParameters } from "./pooler.ts";
 import { openSession, prefers, type SessionOptions } from "./session.ts";
 import { type Lookup, resolveHost } from "./socket.ts";
 
-/** Settings of {@linkcode connect}. */
+/** How {@linkcode connect} opens a connection, beside the configuration. */
 export interface ConnectOptions {
+  /** Aborting it ends the attempt; a connection that is open stays open. */
   readonly signal?: AbortSignal | undefined;
-  /** Gets every notice of the server; by default they are dropped. */
-  readonly onNotice?: SessionOptions["onNotice"] | undefined;
+  /** Called with every notice of the server; default: they are dropped. */
+  readonly onNotice?: ((notice: Readonly<Record<string, string>>) => void) | undefined;
+  /** Default: the clock of the machine. */
   readonly clock?: Clock | undefined;
   /** Resolves host names; default: the operating system. */
   readonly lookup?: Lookup | undefined;
-  readonly observeStatement?: SessionOptions["observeStatement"];
-  readonly onCertificate?: SessionOptions["onCertificate"];
-  /** Told of a password that was read from its file, before it is used; for a log that must not show it. */
+  /** Called when a statement is sent; see {@linkcode StatementObserver}. */
+  readonly observeStatement?: StatementObserver | undefined;
+  /** Called with the expiry of each certificate that a server has shown. */
+  readonly onCertificate?: ((expiresAt: Date) => void) | undefined;
+  /** Called with a password that was read from its file, before it is used; for a log that redacts it. */
   readonly onPassword?: ((password: Secret) => void) | undefined;
 }
 
@@ -36,11 +41,6 @@ export interface ConnectOptions {
  * `CONNECT_TIMEOUT` when the time is over, `ABORTED` when the signal aborts.
  *
  * Source: PostgreSQL documentation, 34.1.1.3 "Specifying Multiple Hosts".
- *
- * ```ts ignore
- * await using connection = await connect(config.database);
- * const [row] = await connection.sql`select now()`;
- * ```
  */
 export async function connect(
   config: DatabaseConfig,
@@ -169,7 +169,9 @@ function limit(
     clock,
     onTimeout: () =>
       new DatabaseError("CONNECT_TIMEOUT", {
-        message: `${host}:${port} gave no session within ${Math.round(timeoutMs)} ms`,
+        message: `${host}:${port} did not complete the connection within ${
+          Math.round(timeoutMs)
+        } ms`,
       }),
   });
 }

@@ -32,7 +32,9 @@ export interface ServerRole {
 
 /** One run of one server, as it reports itself: whatever address leads to it. */
 export interface ServerRun {
+  /** Its own address and port. */
   readonly address: string;
+  /** When it was started, as the server writes it. */
   readonly startedAt: string;
 }
 
@@ -82,9 +84,14 @@ function closedError(): Error {
 export class Connection implements Resource, AsyncDisposable {
   /** Runs statements. They fail at once when the connection is closed. */
   readonly sql: Sql;
-  /** Names of the cursors that are open; see `sql.stream`. */
+  /**
+   * Names of the cursors that are open; see `sql.stream`.
+   *
+   * @internal
+   */
   readonly cursors = new Set<string>();
-  readonly createdAt = new Date();
+  /** When the socket was connected. */
+  readonly createdAt: Date = new Date();
   /** Resolves when the socket has closed, for whatever reason. Never rejects. */
   readonly whenClosed: Promise<void>;
 
@@ -108,7 +115,10 @@ export class Connection implements Resource, AsyncDisposable {
   #reason: DatabaseError | undefined;
   #socketError: unknown;
 
-  /** @param socket Connected and, if wanted, encrypted; owned by the connection from now on. */
+  /**
+   * @internal
+   * @param socket Connected and, if wanted, encrypted; owned by the connection from now on.
+   */
   constructor(socket: net.Socket, options: ConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
@@ -169,12 +179,20 @@ export class Connection implements Resource, AsyncDisposable {
     return this.#lastRole;
   }
 
-  /** What is between the connection and its server, as the last look at its role showed. */
+  /**
+   * What is between the connection and its server, as the last look at its role showed.
+   *
+   * @internal
+   */
   get pooler(): Pick<PoolerCheck, "isPooled" | "serverPid"> {
     return this.#pooler;
   }
 
-  /** What it is waiting for; undefined while nothing runs. */
+  /**
+   * What it is waiting for; undefined while nothing runs.
+   *
+   * @internal
+   */
   get wait(): Wait | undefined {
     const statement = this.#running;
     return statement && { statement, heardCount: this.#wire.chunkCount };
@@ -183,6 +201,7 @@ export class Connection implements Resource, AsyncDisposable {
   /**
    * Logs in and asks the server for its role.
    *
+   * @internal
    * @throws {DatabaseError} Classified; the connection is destroyed then.
    */
   async startup(signal: AbortSignal): Promise<ServerRole> {
@@ -212,6 +231,7 @@ export class Connection implements Resource, AsyncDisposable {
   /**
    * Runs one statement when those before it have ended.
    *
+   * @internal
    * @param refusal Asked when its turn has come: why it must not be sent any more.
    * @throws {DatabaseError} What the server answered; the refusal; `CONNECTION_LOST`, or why the
    * connection was destroyed.
@@ -229,9 +249,11 @@ export class Connection implements Resource, AsyncDisposable {
    * Runs text as it is by the simple query protocol: it can hold several statements, needs one
    * round trip, and leaves nothing prepared. COPY is refused, and costs the connection.
    *
-   * @throws {DatabaseError} As {@linkcode Connection.run}.
+   * @param refusal Asked when its turn has come: why it must not be sent any more.
+   * @throws {DatabaseError} What the server answered; the refusal; `CONNECTION_LOST`, or why the
+   * connection was destroyed.
    */
-  script(text: string, refusal?: Refusal): Promise<Rows<object>> {
+  script(text: string, refusal?: () => DatabaseError | undefined): Promise<Rows<object>> {
     return this.#begin(new Execution(text, [], "simple", this.#onEnd), refusal);
   }
 
@@ -251,6 +273,8 @@ export class Connection implements Resource, AsyncDisposable {
   /**
    * Whether a statement that failed with this error may have been done: it was sent, and no answer
    * came.
+   *
+   * @internal
    */
   isUnanswered(error: unknown): boolean {
     return error instanceof DatabaseError && this.#unanswered.has(error);
@@ -280,6 +304,7 @@ export class Connection implements Resource, AsyncDisposable {
     this.#failSent(closedError());
   }
 
+  /** As {@linkcode Connection.close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

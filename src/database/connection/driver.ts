@@ -61,9 +61,11 @@ export interface EndedStatement {
   readonly command: string;
   /** With placeholders for parameters. */
   readonly text: string;
+  /** As it is configured. */
   readonly host: string;
+  /** As it is configured. */
   readonly port: number;
-  /** What it failed with. */
+  /** What it failed with; undefined when it succeeded. */
   readonly error: DatabaseError | undefined;
 }
 

@@ -14,7 +14,11 @@ export type Rows<Row extends object = Record<string, unknown>> = readonly Row[] 
 
 /** A part of a statement's text; made by {@linkcode SqlParts}, and never from a plain string. */
 export abstract class SqlPart {
-  /** Writes the part into a statement. */
+  /**
+   * Writes the part into a statement.
+   *
+   * @internal
+   */
   abstract appendTo(text: StatementText): void;
 }
 
@@ -114,6 +118,7 @@ export class Statement<Row extends object = Record<string, unknown>> implements 
   readonly #values: readonly SqlValue[];
   #rows: Promise<Rows<Row>> | undefined;
 
+  /** @internal */
   constructor(
     runner: StatementRunner,
     strings: TemplateStringsArray,
@@ -125,6 +130,7 @@ export class Statement<Row extends object = Record<string, unknown>> implements 
     runner.onWritten?.(this as Statement);
   }
 
+  /** `Statement`. */
   get [Symbol.toStringTag](): string {
     return "Statement";
   }
@@ -135,6 +141,7 @@ export class Statement<Row extends object = Record<string, unknown>> implements 
     return text.length <= MAX_OUTLINE ? text : `${text.slice(0, MAX_OUTLINE)}…`;
   }
 
+  /** Sends the statement, unless that has been done, and waits for its rows. */
   then<A = Rows<Row>, B = never>(
     onFulfilled?: ((rows: Rows<Row>) => A | PromiseLike<A>) | null,
     onRejected?: ((error: unknown) => B | PromiseLike<B>) | null,
@@ -142,12 +149,14 @@ export class Statement<Row extends object = Record<string, unknown>> implements 
     return this.#send().then(onFulfilled, onRejected);
   }
 
+  /** As {@linkcode Statement.then}. */
   catch<B = never>(
     onRejected?: ((error: unknown) => B | PromiseLike<B>) | null,
   ): Promise<Rows<Row> | B> {
     return this.#send().catch(onRejected);
   }
 
+  /** As {@linkcode Statement.then}. */
   finally(onFinally?: (() => void) | null): Promise<Rows<Row>> {
     return this.#send().finally(onFinally);
   }

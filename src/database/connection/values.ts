@@ -23,7 +23,11 @@ export class Json {
   /** The document's text. */
   readonly text: string;
 
-  /** @throws {DatabaseError} `INVALID_USE` when JSON cannot hold the value. */
+  /**
+   * Writes the document.
+   *
+   * @throws {DatabaseError} `INVALID_USE` when JSON cannot hold the value.
+   */
   constructor(value: unknown) {
     this.text = toJson(value);
   }

@@ -6,10 +6,14 @@ import { retrySome } from "../retry.ts";
 import { GRACE_MS, type Lend, TimeLimit, type TimeLimitOptions } from "./time_limit.ts";
 import { type Transaction, TransactionScope } from "./transaction_scope.ts";
 
-const ISOLATION_LEVELS = ["read committed", "repeatable read", "serializable"] as const;
-
 /** As in SQL. PostgreSQL has no "read uncommitted": it would be "read committed". */
-export type IsolationLevel = typeof ISOLATION_LEVELS[number];
+export type IsolationLevel = "read committed" | "repeatable read" | "serializable";
+
+const ISOLATION_LEVELS: readonly IsolationLevel[] = [
+  "read committed",
+  "repeatable read",
+  "serializable",
+];
 
 /** How a transaction runs: its limit, its isolation, and how often it is repeated. */
 export interface TransactionOptions extends TimeLimitOptions {
