@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { loadAdminConfig, loadConfig } from "../src/config/mod.ts";
+import { ConfigSource, loadConfig } from "../src/config/mod.ts";
 import { provision } from "../src/commands/db/provision/mod.ts";
 import { classify } from "../src/database/mod.ts";
 import { isAccessible, serverAccount } from "./postgres/account.ts";
@@ -81,7 +81,7 @@ export async function startDevDatabase(
     DB_ADMIN_PASSWORD: passwords.superuser,
   };
   const { database: service, roles } = loadConfig({ env: settings });
-  const admin = loadAdminConfig({ env: allSettings });
+  const admin = new ConfigSource({ env: allSettings }).loadAdmin();
   await provision({ admin, service, roles, say: () => {}, signal }).catch((error) => {
     if (classify(error).code !== "AUTHENTICATION_FAILED") throw error;
     throw new Error(

@@ -1,11 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  ConfigError,
-  isDatabaseConfigured,
-  loadConfig,
-  type ServerConfig,
-} from "../src/config/mod.ts";
+import { ConfigError, ConfigSource, loadConfig, type ServerConfig } from "../src/config/mod.ts";
 import { banner, serviceUrl } from "./banner.ts";
 import { type DevDatabase, startDevDatabase } from "./dev_database.ts";
 import { DirectoryLock } from "./postgres/directory_lock.ts";
@@ -129,7 +124,9 @@ export class Supervisor {
   /** The embedded database is for a project without a configured one; `.env` can change that. */
   async #chooseDatabase(): Promise<void> {
     const { project, env, say, stop } = this.#options;
-    if (isDatabaseConfigured({ env, envFile: project.envFile })) return await this.#closeDatabase();
+    if (new ConfigSource({ env, envFile: project.envFile }).isDatabaseConfigured()) {
+      return await this.#closeDatabase();
+    }
     const { DB_SCHEMA: schema } = await project.variables(env);
     this.#database ??= await startDevDatabase(project.dataDirectory, schema, say, stop);
   }

@@ -1,7 +1,7 @@
 import denoJson from "../deno.json" with { type: "json" };
 import { Health as GrpcHealth } from "../gen/grpc/health/v1/health_pb.ts";
 import { Health, ServiceStatus } from "../gen/treasury/v1/health_pb.ts";
-import { type Config, ConfigError } from "./config/mod.ts";
+import { type Config, ConfigError, type ConfigSource } from "./config/mod.ts";
 import { DatabaseManager, type DatabaseObserver, ensureSchema } from "./database/mod.ts";
 import {
   createGrpcHealthService,
@@ -14,7 +14,7 @@ import {
 import { createLogger, type Logger, RecordLimit, Redactor } from "./log/mod.ts";
 import { stopUseOnSignal } from "./operator_signal.ts";
 import { DATABASE_CLOSE_TIMEOUT_MS, reportStrayErrors, stopSignal } from "./process.ts";
-import { readConfig, readSettingsInUse } from "./read_config.ts";
+import { openConfigSource } from "./read_config.ts";
 import { judgeRuntime } from "./runtime.ts";
 import { addReflection, metricsPage, MetricsServer, Server, statusPage } from "./server/mod.ts";
 import { describeStartFailure } from "./start_failure.ts";
@@ -162,9 +162,11 @@ function startTelemetry({ database, log }: Config): Telemetry {
 }
 
 async function main(): Promise<number> {
+  let source: ConfigSource;
   let config: Config;
   try {
-    config = readConfig();
+    source = openConfigSource();
+    config = source.load();
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     console.error(error.message);
@@ -173,9 +175,10 @@ async function main(): Promise<number> {
   const telemetry = startTelemetry(config);
   const { logger, tracing } = telemetry;
   logger.info(
-    { event: "config.loaded", settings: readSettingsInUse(), tracing: tracing !== undefined },
-    "Read the configuration; what is not listed has its default",
+    { event: "config.loaded", settings: source.settingsInUse(), tracing: tracing !== undefined },
+    "Configuration loaded; settings not listed have their defaults",
   );
+  for (const warning of source.warnings()) logger.warn({ event: "config.warning" }, warning);
   try {
     await serve(config, telemetry);
     return 0;

@@ -1,51 +1,21 @@
-import {
-  type Config,
-  ConfigError,
-  type DatabaseConfig,
-  databaseNaming,
-  environmentNames,
-  isDatabaseConfigured,
-  loadAdminConfig,
-  loadConfig,
-  type PlaceOptions,
-  type SettingInUse,
-  settingsInUse,
-} from "./config/mod.ts";
+import { ConfigError, ConfigSource, databaseNaming, environmentNames } from "./config/mod.ts";
 
 /**
- * Reads the settings of this process: its environment and the `.env` file beside it. Asks for its
- * own variables only, so a list of them is permission enough.
+ * Opens the settings of this process: its environment and the `.env` file in the working directory.
+ * Reads no other variables, so Deno needs permission for these only.
  *
- * @throws {ConfigError} Settings that are wrong, or none that says which database to use.
+ * @throws {ConfigError} If no setting says which database to use, or `.env` cannot be read.
  */
-export function readConfig(): Config {
-  const places = ownPlaces();
-  if (!isDatabaseConfigured(places)) {
+export function openConfigSource(): ConfigSource {
+  const env = Object.fromEntries(environmentNames.map((name) => [name, Deno.env.get(name)]));
+  const source = new ConfigSource({ env, envFile: ".env" });
+  if (!source.isDatabaseConfigured()) {
     const [, ...others] = databaseNaming;
     throw new ConfigError([{
       setting: "DATABASE_URL",
-      problem: `is not set, nor is any of ${others.join(", ")}`,
+      problem: `is not set, and neither is any of ${others.join(", ")}`,
       allowed: "postgresql://user:password@host:port/database; `deno task dev` needs no database",
     }]);
   }
-  return loadConfig(places);
-}
-
-/** Says what has set the settings that {@linkcode readConfig} gives, for the log. */
-export function readSettingsInUse(): Readonly<Record<string, SettingInUse>> {
-  return settingsInUse(ownPlaces());
-}
-
-/**
- * Reads how an administrator connects, from the same places.
- *
- * @throws {ConfigError} Settings that are wrong, or no administrator.
- */
-export function readAdminConfig(): DatabaseConfig {
-  return loadAdminConfig(ownPlaces());
-}
-
-function ownPlaces(): PlaceOptions {
-  const env = Object.fromEntries(environmentNames.map((name) => [name, Deno.env.get(name)]));
-  return { env, envFile: ".env" };
+  return source;
 }

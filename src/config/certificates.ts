@@ -10,8 +10,14 @@ export interface KeyPair {
   readonly key: Secret;
 }
 
-/** What rustls, which does TLS for Deno, takes; others would fail with each handshake. */
-const USABLE_KEYS = "RSA from 2048 bits on, ECDSA on P-256, P-384 or P-521, Ed25519";
+/**
+ * The keys that rustls, the TLS library of Deno, can use. With any other, every handshake fails.
+ *
+ * Source: https://docs.rs/rustls/latest/rustls/manual/_04_features/index.html
+ */
+const USABLE_KEYS = "RSA of at least 2048 bits, ECDSA on P-256, P-384 or P-521, Ed25519";
+/** OpenSSL's names of them. */
+const USABLE_CURVES = new Set(["prime256v1", "secp384r1", "secp521r1"]);
 
 /** The path in a setting; `undefined` when it is unset. */
 interface FileSetting {
@@ -19,7 +25,7 @@ interface FileSetting {
   readonly path: string | undefined;
 }
 
-/** Reads and checks PEM files. Whether a certificate has expired is left to the peer. */
+/** Reads and validates PEM files. It does not check expiry, which the peer does. */
 export class CertificateReader {
   readonly #readTextFile: ReadTextFile;
   readonly #report: Report;
@@ -35,7 +41,7 @@ export class CertificateReader {
     return pem !== undefined && this.#parseFirst(file, pem) ? pem : undefined;
   }
 
-  /** Reads a certificate and the key that belongs to it: both or neither must be set. */
+  /** Reads a certificate and its private key. Either both are set or neither is. */
   readKeyPair(certFile: FileSetting, keyFile: FileSetting): KeyPair | undefined {
     if (certFile.path === undefined && keyFile.path === undefined) return undefined;
     this.#requireBoth(certFile, keyFile);
@@ -45,9 +51,12 @@ export class CertificateReader {
     const privateKey = key === undefined ? undefined : this.#parseKey(keyFile, key);
     if (cert === undefined || key === undefined || !certificate || !privateKey) return undefined;
     if (!certificate.checkPrivateKey(privateKey)) {
-      this.#report(keyFile.setting, `the key does not belong to ${certFile.setting}`);
-    } else if (!isUsable(cert, key)) {
-      this.#report(keyFile.setting, "TLS cannot use this kind of key", USABLE_KEYS);
+      this.#report(
+        keyFile.setting,
+        `the key does not match the certificate of ${certFile.setting}`,
+      );
+    } else if (!isUsable(privateKey)) {
+      this.#report(keyFile.setting, "TLS does not support this type of key", USABLE_KEYS);
     }
     return { cert, key: new Secret(key) };
   }
@@ -55,7 +64,7 @@ export class CertificateReader {
   #requireBoth(certFile: FileSetting, keyFile: FileSetting): void {
     for (const [file, other] of [[certFile, keyFile], [keyFile, certFile]] as const) {
       if (file.path === undefined) {
-        this.#report(file.setting, `is not set, but ${other.setting} is; they go together`);
+        this.#report(file.setting, `is not set, but ${other.setting} is; set both or neither`);
       }
     }
   }
@@ -65,15 +74,15 @@ export class CertificateReader {
     return readTextFileOr(path, this.#readTextFile, (problem) => this.#report(setting, problem));
   }
 
-  /** Checks every certificate of a file and returns the first, the owner's in a chain. */
+  /** Parses every certificate of a file and returns the first: in a chain, the leaf. */
   #parseFirst({ setting }: FileSetting, pem: string): X509Certificate | undefined {
     const blocks = pem.match(/-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs) ?? [];
     try {
       const [first] = blocks.map((block) => new X509Certificate(block));
-      if (first === undefined) this.#report(setting, "the file holds no PEM certificate");
+      if (first === undefined) this.#report(setting, "the file contains no PEM certificate");
       return first;
     } catch {
-      this.#report(setting, "the file holds a broken PEM certificate");
+      this.#report(setting, "the file contains an invalid PEM certificate");
       return undefined;
     }
   }
@@ -82,19 +91,15 @@ export class CertificateReader {
     try {
       return createPrivateKey(pem);
     } catch {
-      // The cause stays out: it is not known to be free of the key's text.
-      this.#report(setting, "the file holds no PEM private key without a passphrase");
+      // Without the cause, which may contain text of the key.
+      this.#report(setting, "the file contains no unencrypted PEM private key");
       return undefined;
     }
   }
 }
 
-/** Only TLS itself says so, and this is the one place where it does at once: nothing is opened. */
-function isUsable(cert: string, key: string): boolean {
-  try {
-    Deno.createHttpClient({ cert, key }).close();
-    return true;
-  } catch {
-    return false;
-  }
+function isUsable({ asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject): boolean {
+  if (type === "rsa") return (details?.modulusLength ?? 0) >= 2048;
+  if (type === "ec") return USABLE_CURVES.has(details?.namedCurve ?? "");
+  return type === "ed25519";
 }

@@ -4,8 +4,8 @@ import type { Secret } from "./secret.ts";
 export type SslMode = "disable" | "allow" | "prefer" | "require" | "verify-ca" | "verify-full";
 
 /**
- * Which kind of server a connection accepts; libpq's `target_session_attrs`, and one more:
- * `prefer-read-write` takes one that does not write when no other can be reached.
+ * The type of server that a connection accepts: libpq's `target_session_attrs`, and
+ * `prefer-read-write`, which accepts a read-only server if no other can be reached.
  */
 export type TargetSessionAttrs =
   | "any"
@@ -16,16 +16,16 @@ export type TargetSessionAttrs =
   | "standby"
   | "prefer-standby";
 
-/** What stands between this service and the server: nothing, or a pooler such as PgBouncer, by its mode. */
+/** The pool mode of the connection pooler in front of the server, such as PgBouncer; `none` without one. */
 export type PoolerMode = "none" | "session" | "transaction";
 
-/** One server address. An IPv6 host is held without brackets. */
+/** A server address. An IPv6 host has no brackets. */
 export interface HostAddress {
   readonly host: string;
   readonly port: number;
 }
 
-/** TLS material is held as PEM text, read and checked once at start. */
+/** TLS of the database connections. Certificates are PEM text, read and validated once at start. */
 export interface DatabaseTlsConfig {
   readonly mode: SslMode;
   readonly rootCert: string | undefined;
@@ -33,16 +33,16 @@ export interface DatabaseTlsConfig {
   readonly key: Secret | undefined;
 }
 
-/** Everything that the database layer needs. Durations are in milliseconds. */
+/** Settings of the database layer. Durations are in milliseconds. */
 export interface DatabaseConfig {
   /** At least one; tried in order. */
   readonly hosts: readonly HostAddress[];
-  /** For reads while the primary is away; may be none. */
+  /** Serve reads while the primary is unavailable; may be empty. */
   readonly readHosts: readonly HostAddress[];
   readonly database: string;
   readonly user: string;
   readonly password: Secret | undefined;
-  /** Re-read on every connect, so that a rotated password needs no restart. */
+  /** Read again for every new connection, so that a rotated password needs no restart. */
   readonly passwordFile: string | undefined;
   /** First schema of the search path. */
   readonly schema: string;
@@ -55,46 +55,49 @@ export interface DatabaseConfig {
   readonly connectTimeoutMs: number;
   readonly keepAlives: boolean;
   readonly keepAlivesIdleMs: number;
+  /** Maximum number of open connections. */
   readonly maxConnections: number;
-  /** Instances of this service that share the server, this one included. */
-  readonly replicas: number;
+  /** Maximum number of instances of this service that run at once, this one included. */
+  readonly serviceInstances: number;
+  /** Maximum number of idle connections. At most `maxConnections`. */
   readonly maxIdleConnections: number;
-  /** At most `maxIdleConnections`. */
+  /** Number of idle connections to keep open. At most `maxIdleConnections`. */
   readonly minIdleConnections: number;
-  /** Most connections that are opened at the same time. */
+  /** Maximum number of connections being opened at the same time. */
   readonly maxConnecting: number;
   /** 0 means unlimited. */
   readonly connectionMaxLifetimeMs: number;
   /** 0 means unlimited. */
   readonly connectionMaxIdleTimeMs: number;
+  /** Maximum time to wait for a connection from the pool. */
   readonly acquireTimeoutMs: number;
-  /** Most callers that wait for a connection that others use. */
+  /** Maximum number of callers that wait for a connection in use. */
   readonly acquireQueueLimit: number;
-  /** A connection that was idle for this long is checked before its next use. */
+  /** A connection that was idle for this long is tested before its next use. */
   readonly idleCheckAfterMs: number;
   /** 0 means off. */
   readonly leakWarningAfterMs: number;
   readonly pingTimeoutMs: number;
-  /** Failed calls in a row that open the circuit. */
+  /** Number of consecutive failed calls that open the circuit. */
   readonly circuitFailureThreshold: number;
-  /** Upper limit of the first open time of the circuit; it doubles with every failed probe. */
+  /** Upper bound of the first reconnect delay. It doubles with every failed attempt. */
   readonly retryInitialDelayMs: number;
-  /** The upper limit never grows beyond this. */
+  /** Upper bound of every reconnect delay. */
   readonly retryMaxDelayMs: number;
-  /** After a failure that cannot pass by itself, such as a rejected password. */
+  /** Reconnect delay after an error that needs intervention, such as a rejected password. */
   readonly authRetryDelayMs: number;
-  /** Apply migrations on start. */
+  /** Whether to apply pending migrations on start. */
   readonly migrateOnStart: boolean;
-  /** Who migrates; undefined: the service itself. See {@linkcode asMigrator}. */
+  /** Login of migrations; undefined: that of the service. See {@linkcode asMigrator}. */
   readonly migrator: Login | undefined;
 }
 
-/** Who connects to the database. */
+/** A login of the database. */
 export type Login = Pick<DatabaseConfig, "user" | "password" | "passwordFile">;
 
-/** The roles without login that everyone's privileges come from. */
+/** The NOLOGIN roles that hold all privileges. Login roles are members of them. */
 export interface RoleNames {
-  /** Owns the database and all that is in it. */
+  /** Owns the database and all its objects. */
   readonly owner: string;
   /** Reads and writes rows. */
   readonly readWrite: string;
@@ -102,16 +105,16 @@ export interface RoleNames {
   readonly readOnly: string;
 }
 
-/** What the listening port shows and trusts, as PEM text. */
+/** The certificates of the listening port, as PEM text. */
 export interface TlsMaterial {
-  /** This server's certificate first, then those that lead to its authority. */
+  /** The certificate chain, leaf first. */
   readonly cert: string;
   readonly key: Secret;
-  /** Authorities of clients; undefined: clients are asked for nothing. */
+  /** CA certificates for clients; undefined: clients need no certificate. */
   readonly clientCa?: string | undefined;
 }
 
-/** Where a {@linkcode TlsMaterial} is read from. */
+/** Paths of the files of a {@linkcode TlsMaterial}. */
 export interface TlsFiles {
   readonly cert: string;
   readonly key: string;
@@ -119,39 +122,39 @@ export interface TlsFiles {
 }
 
 /**
- * Who must have a certificate of a client: everybody, or everybody but probes. One that is shown and
- * is not valid is refused in both cases.
+ * Which clients need a certificate: all, or all except probes. An invalid certificate is rejected in
+ * both cases.
  */
 export type ClientAuth = "require" | "require-except-probes";
 
-/** TLS of the listening port, as it was at start. */
+/** TLS of the listening port, as read at start. */
 export interface ServerTlsConfig extends TlsMaterial {
-  /** Means something only with `clientCa`. Default: `require`. */
+  /** Applies only with `clientCa`. Default: `require`. */
   readonly clientAuth?: ClientAuth | undefined;
-  /** To be read again while the service runs; undefined: nothing ever changes. */
+  /** Files to reload when they change; undefined: certificates are never reloaded. */
   readonly files?: TlsFiles | undefined;
 }
 
-/** The one listening port and its limits. Durations are in milliseconds. */
+/** The listening port and its limits. Durations are in milliseconds. */
 export interface ServerConfig {
   readonly host: string;
   readonly port: number;
-  /** undefined: the port speaks cleartext. */
+  /** undefined: cleartext. */
   readonly tls: ServerTlsConfig | undefined;
   readonly corsAllowedOrigins: readonly string[];
   readonly maxRequestBytes: number;
   readonly maxHeaderBytes: number;
   readonly maxConcurrentStreams: number;
-  /** In the whole process; those of probes come on top. */
+  /** In the whole process. Probes do not count. */
   readonly maxConcurrentCalls: number;
   readonly maxConnections: number;
-  /** Time for a client to send its first bytes and each request's headers. */
+  /** Maximum time for a client to send its first bytes and the headers of each request. */
   readonly headerTimeoutMs: number;
-  /** Time for a client to send a whole request. */
+  /** Maximum time for a client to send a whole request. */
   readonly requestTimeoutMs: number;
-  /** Time that a connection without a request stays open. */
+  /** Time after which a connection without a request is closed. */
   readonly idleTimeoutMs: number;
-  /** Time for requests in flight to finish on shutdown. */
+  /** Maximum time for requests in progress to finish on shutdown. */
   readonly shutdownTimeoutMs: number;
 }
 
@@ -161,31 +164,39 @@ export interface GrpcDependencyConfig {
   /** http: (cleartext HTTP/2) or https:, with host and port only. */
   readonly url: string;
   readonly critical: boolean;
-  /** Service name to ask grpc.health.v1 for; empty means the whole server. */
+  /** Service name for `grpc.health.v1`; empty means the whole server. */
   readonly service: string;
 }
 
+/** Settings of the health checks. Durations are in milliseconds. */
 export interface HealthConfig {
+  /** Time between background checks. */
   readonly checkIntervalMs: number;
   readonly grpcDependencies: readonly GrpcDependencyConfig[];
+  /** Maximum time for a gRPC dependency to answer a check. */
   readonly grpcTimeoutMs: number;
+  /** Interval at which WatchHealth repeats an unchanged health. */
   readonly watchHeartbeatMs: number;
 }
 
+/** Where metrics are served. */
 export interface MetricsConfig {
-  /** Where metrics are served alone; undefined: with everything else. */
+  /** Separate address of the metrics; undefined: the main port. */
   readonly address: HostAddress | undefined;
 }
 
+/** Severity of a log record. */
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal";
 
+/** What is logged, and in which format. */
 export interface LogConfig {
+  /** Minimum level of the records that are logged. */
   readonly level: LogLevel;
-  /** `json`: one object a line; `pretty`: for people. */
+  /** `json`: one JSON object per line; `pretty`: human-readable. */
   readonly format: "json" | "pretty";
 }
 
-/** The validated, deeply frozen settings of one run. Printing it shows no secret. */
+/** All validated settings, deeply frozen. Printing it shows no secret. */
 export interface Config {
   readonly database: DatabaseConfig;
   readonly roles: RoleNames;

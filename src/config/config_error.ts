@@ -1,18 +1,18 @@
-/** One thing that is wrong with the configuration. Never contains a secret. */
+/** One problem in the configuration. Never contains a secret. */
 export interface ConfigProblem {
   /** Name of the setting, or path of the `.env` file. */
   readonly setting: string;
-  /** What is wrong, as half a sentence. */
+  /** What is wrong: a predicate such as "is not a whole number". */
   readonly problem: string;
-  /** What would be right. */
+  /** What the setting allows. */
   readonly allowed: string | undefined;
 }
 
-/** Takes note of a problem and goes on, so that one run finds them all. */
+/** Records a problem and continues, so that one run finds all of them. */
 export type Report = (setting: string, problem: string, allowed?: string) => void;
 
 /**
- * The configuration is invalid. The message lists every problem, one a line:
+ * The configuration is invalid. The message lists all problems, one per line:
  *
  * ```text
  * Configuration is invalid (1 problem):

@@ -3,7 +3,7 @@ import { parsedBy, type ValueType } from "./values/value_type.ts";
 // Own parser: npm:connection-string 5.0.0 skips text that it cannot read, splits parameters at
 // commas, drops empty hosts, and its errors quote what may be a password; URL knows one host.
 
-/** What a connection string can say; libpq's keywords, and `search_path` of the specification. */
+/** The parameters of a connection string: libpq's keywords, and `search_path` of the specification. */
 export const connectionParameters = [
   "host",
   "port",
@@ -25,10 +25,10 @@ export const connectionParameters = [
 
 export type ConnectionParameter = (typeof connectionParameters)[number];
 
-/** The parts that a connection string sets. Parts that are absent or empty are not in it. */
+/** The parameters that a connection string sets, without empty ones. */
 export type ConnectionParameters = ReadonlyMap<ConnectionParameter, string>;
 
-/** A connection string that cannot be read. Its message contains nothing of the string. */
+/** A connection string is invalid. The message contains no part of the string. */
 export class ConnectionUriError extends Error {
   override readonly name = "ConnectionUriError";
 }
@@ -36,18 +36,20 @@ export class ConnectionUriError extends Error {
 const ENCODE_HINT = "characters such as @ : / % in user or password must be percent-encoded";
 
 /**
- * Reads a PostgreSQL connection URI, by the rules of libpq
+ * Parses a PostgreSQL connection URI by the rules of libpq
  * (https://www.postgresql.org/docs/16/libpq-connect.html#LIBPQ-CONNSTRING-URIS):
- * percent-encoding, IPv6 in brackets, several hosts, empty parts. Parameters after `?` win over
- * the parts before it, and the last of two equal ones wins.
+ * percent-encoding, IPv6 in brackets, several hosts, empty parts. Parameters after `?` take
+ * precedence over the parts before it, and the last of two equal ones takes effect.
  *
  * Several hosts and their ports come as lists: `h1:5432,h2` gives host `h1,h2`, port `5432,`.
  *
  * ```ts
+ * import { parseConnectionUri } from "./src/config/connection_uri.ts";
+ *
  * parseConnectionUri("postgresql://ann:p%40ss@[::1]:5433/ledger?sslmode=require").get("host"); // "::1"
  * ```
  *
- * @throws {ConnectionUriError} Says which part is wrong.
+ * @throws {ConnectionUriError} If the string is invalid. The message says which part.
  */
 export function parseConnectionUri(uri: string): ConnectionParameters {
   const scheme = /^postgres(ql)?:\/\//.exec(uri)?.[0];
@@ -118,7 +120,7 @@ function decode(text: string, part: string): string {
   } catch {
     // Reported below, without the text.
   }
-  throw new ConnectionUriError(`has a broken percent-encoding in its ${part}`);
+  throw new ConnectionUriError(`has an invalid percent-encoding in its ${part}`);
 }
 
 function joinList(entries: readonly string[]): string {

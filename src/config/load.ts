@@ -1,46 +1,41 @@
 import { CertificateReader } from "./certificates.ts";
 import type { Config, DatabaseConfig, DatabaseTlsConfig, HostAddress } from "./config.ts";
 import { ConfigError, type ConfigProblem, type Report } from "./config_error.ts";
+import type { ReadTextFile } from "./files.ts";
 import { readPassword } from "./password.ts";
 import { readPooler } from "./pooler.ts";
-import { type PlaceOptions, readPlaces } from "./places.ts";
+import type { Place } from "./places.ts";
 import { type ReadSettings, readSettings } from "./read_settings.ts";
 import { readServerTls } from "./server_tls.ts";
 import { settings } from "./settings.ts";
-import { openSources } from "./sources.ts";
+import type { openSources } from "./sources.ts";
+import { checkRenamed } from "./renamed_settings.ts";
 import { readMigrator, roleNames } from "./roles.ts";
 import { reportUnknownSettings } from "./unknown_settings.ts";
 
 const DEFAULT_PORT = Number(settings.DB_PORT.default);
 
 /**
- * Reads and checks every setting, and the files that settings name.
+ * Reads every setting from the places, at the levels of precedence that `open` makes of them.
  *
- * Each setting is taken from the first of: the environment, the environment's `DATABASE_URL`, the
- * `.env` file, the file's `DATABASE_URL`, the environment's `PG*`, the file's `PG*`, the default.
- * An empty variable counts as unset.
- *
- * ```ts
- * const config = loadConfig({ env: { DB_HOST: "db.internal" } });
- * config.database.hosts; // [{ host: "db.internal", port: 5432 }]
- * ```
- *
- * @throws {ConfigError} Lists every problem at once.
+ * @param found Problems of the places themselves, to be reported with the others.
+ * @throws {ConfigError} If there is any problem. It lists all of them.
  */
-export function loadConfig(options: PlaceOptions): Config {
-  return loadFrom(options, openSources);
-}
-
-/** As {@linkcode loadConfig}, with other levels of precedence. */
-export function loadFrom(options: PlaceOptions, open: typeof openSources): Config {
-  const { readTextFile = Deno.readTextFileSync } = options;
-  const problems: ConfigProblem[] = [];
+export function loadFrom(
+  places: readonly Place[],
+  readTextFile: ReadTextFile,
+  open: typeof openSources,
+  found: readonly ConfigProblem[],
+): Config {
+  const problems = [...found];
   const report: Report = (setting, problem, allowed) => {
     problems.push({ setting, problem, allowed });
   };
 
-  const places = readPlaces(options, report);
-  for (const place of places) reportUnknownSettings(place, report);
+  for (const place of places) {
+    reportUnknownSettings(place, report);
+    checkRenamed(place, { warn: () => {}, report });
+  }
   const sources = open(places, report);
   const read = readSettings(sources, report);
   const certificates = new CertificateReader(readTextFile, report);
@@ -63,7 +58,7 @@ export function loadFrom(options: PlaceOptions, open: typeof openSources): Confi
       keepAlives: values.DB_KEEPALIVES,
       keepAlivesIdleMs: values.DB_KEEPALIVES_IDLE,
       ...poolLimits(read, report),
-      replicas: values.DB_REPLICAS,
+      serviceInstances: values.DB_SERVICE_INSTANCES,
       maxConnecting: values.DB_MAX_CONNECTING,
       connectionMaxLifetimeMs: values.DB_CONNECTION_MAX_LIFETIME,
       connectionMaxIdleTimeMs: values.DB_CONNECTION_MAX_IDLE_TIME,
@@ -113,7 +108,10 @@ function pairHosts({ values, areSound }: ReadSettings, report: Report): HostAddr
   const { DB_HOST: hosts, DB_PORT: ports } = values;
   const mismatch = ports.length !== 1 && ports.length !== hosts.length;
   if (mismatch && areSound("DB_HOST", "DB_PORT")) {
-    report("DB_PORT", `has ${ports.length} ports for ${hosts.length} hosts; give one, or one each`);
+    report(
+      "DB_PORT",
+      `has ${ports.length} ports for ${hosts.length} hosts; set one port, or one for each host`,
+    );
   }
   return hosts.map((host, index) => {
     return { host, port: (ports.length === 1 ? ports[0] : ports[index]) ?? DEFAULT_PORT };
@@ -137,10 +135,10 @@ function readDatabaseTls(
     if (mode.startsWith("verify-") && rootPath === undefined) {
       report(
         "DB_SSL_ROOT_CERT",
-        `is not set, but DB_SSL_MODE ${mode} needs it (a file, or system)`,
+        `is not set, but DB_SSL_MODE ${mode} requires it (a file, or system)`,
       );
     }
-    // libpq's rule: any public authority would do for any name.
+    // As libpq: without the host name, a certificate of any public CA would be accepted.
     if (system && mode !== "verify-full") {
       report("DB_SSL_MODE", "must be verify-full when DB_SSL_ROOT_CERT is system");
     }
@@ -164,11 +162,11 @@ function poolLimits(
     : Math.min(values.DB_MAX_IDLE_CONNECTIONS, max);
   if (maxIdle > max && areSound("DB_MAX_CONNECTIONS", "DB_MAX_IDLE_CONNECTIONS")) {
     const limit = `DB_MAX_CONNECTIONS, which is ${max}`;
-    report("DB_MAX_IDLE_CONNECTIONS", `${maxIdle} is more than ${limit}`);
+    report("DB_MAX_IDLE_CONNECTIONS", `${maxIdle} is greater than ${limit}`);
   }
   if (minIdle > maxIdle && areSound("DB_MAX_IDLE_CONNECTIONS", "DB_MIN_IDLE_CONNECTIONS")) {
     const limit = `DB_MAX_IDLE_CONNECTIONS, which is ${maxIdle}`;
-    report("DB_MIN_IDLE_CONNECTIONS", `${minIdle} is more than ${limit}`);
+    report("DB_MIN_IDLE_CONNECTIONS", `${minIdle} is greater than ${limit}`);
   }
   return { maxConnections: max, maxIdleConnections: maxIdle, minIdleConnections: minIdle };
 }

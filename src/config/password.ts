@@ -5,8 +5,8 @@ import { Secret } from "./secret.ts";
 import type { Source, SourcedText } from "./sources.ts";
 
 /**
- * The password in the text of a `DB_PASSWORD_FILE`: all of it, but for one newline at its end,
- * which editors add. `undefined` when nothing is left.
+ * Extracts the password from the text of a `DB_PASSWORD_FILE`: all of it except one trailing newline,
+ * which editors add. Returns `undefined` if nothing is left.
  */
 export function passwordInFile(text: string): Secret | undefined {
   const password = text.replace(/\r?\n$/, "");
@@ -14,8 +14,8 @@ export function passwordInFile(text: string): Secret | undefined {
 }
 
 /**
- * Finds the password. It and its file are two ways to set the same thing, so the first source
- * that has either decides.
+ * Finds the password. It and its file set the same thing, so the first source that has either one
+ * takes precedence.
  */
 export function readPassword(
   sources: readonly Source[],
@@ -26,7 +26,7 @@ export function readPassword(
     const given = source("DB_PASSWORD");
     const file = source("DB_PASSWORD_FILE");
     if (given !== undefined && file !== undefined) {
-      report(file.variable, `is set together with ${given.variable}; set only one of them`);
+      report(file.variable, `conflicts with ${given.variable}; set only one of them`);
     }
     if (file !== undefined) {
       return { passwordFile: file.text, password: readFile(file, readTextFile, report) };
@@ -46,6 +46,6 @@ function readFile(
   const reportFile = (problem: string) => report(variable, problem);
   const text = readTextFileOr(path, readTextFile, reportFile);
   const password = text === undefined ? undefined : passwordInFile(text);
-  if (text !== undefined && password === undefined) reportFile("the file holds no password");
+  if (text !== undefined && password === undefined) reportFile("the file is empty");
   return password;
 }

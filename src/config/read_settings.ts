@@ -2,7 +2,7 @@ import type { Report } from "./config_error.ts";
 import { type SettingName, settingNames, settingOf, type SettingValue } from "./settings.ts";
 import { parseSetting, type Source } from "./sources.ts";
 
-/** Read elsewhere: they only make sense together with other settings. */
+/** Read elsewhere, because they depend on other settings. */
 const entangled = [
   "DATABASE_URL",
   "DB_PASSWORD",
@@ -17,18 +17,18 @@ const entangled = [
 
 type SingleSetting = Exclude<SettingName, (typeof entangled)[number]>;
 
-/** Every setting that can be read on its own, parsed. */
+/** The parsed values of all settings that do not depend on others. */
 export interface ReadSettings {
   readonly values: { readonly [N in SingleSetting]: SettingValue<N> };
-  /** Whether something other than the default gave the value. */
+  /** Whether the setting was set, rather than left at its default. */
   isSet(name: SingleSetting): boolean;
-  /** Whether none of them had a problem, so that comparing them makes sense. */
+  /** Whether all of them are valid, so that they can be compared. */
   areSound(...names: SingleSetting[]): boolean;
 }
 
 /**
- * Reads every setting from the first source that has it. A setting with a problem is reported and
- * stands at its default, so that reading goes on and finds the next problem.
+ * Reads every setting from the first source that has it. An invalid setting is reported and gets its
+ * default, so that reading continues and finds the next problem.
  */
 export function readSettings(sources: readonly Source[], report: Report): ReadSettings {
   const values = new Map<SettingName, unknown>();

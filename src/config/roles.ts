@@ -5,15 +5,15 @@ import { readPassword } from "./password.ts";
 import type { ReadSettings } from "./read_settings.ts";
 import { loginSources, type Source } from "./sources.ts";
 
-/** PostgreSQL cuts longer names, and two roles could become one. */
+/** PostgreSQL truncates longer names, so that two names could become the same role. */
 const MAX_NAME_BYTES = 63;
 
-/** How migrations connect: as the migrator if there is one, else as the service. */
+/** The connection settings of migrations: with the login of `DB_MIGRATION_USER` if it is set. */
 export function asMigrator(database: DatabaseConfig): DatabaseConfig {
   return { ...database, ...database.migrator };
 }
 
-/** Reads who migrates. */
+/** Reads the login of migrations; `undefined` if it is that of the service. */
 export function readMigrator(
   { values }: ReadSettings,
   sources: readonly Source[],
@@ -28,17 +28,20 @@ export function readMigrator(
   const password = readPassword(own, readTextFile, report);
   const user = values.DB_MIGRATION_USER;
   if (user === undefined && (password.password ?? password.passwordFile) !== undefined) {
-    report("DB_MIGRATION_USER", "is not set, but its password is; they go together");
+    report("DB_MIGRATION_USER", "is not set, but its password is; set both or neither");
   }
   return user === undefined ? undefined : { user, ...password };
 }
 
-/** Reads the names of the roles, or makes them from the database's. */
+/** Reads the names of the group roles. Their defaults derive from the database name. */
 export function roleNames({ values, areSound }: ReadSettings, report: Report): RoleNames {
   const named = (setting: RoleSetting, suffix: string) => {
     const name = values[setting] ?? `${values.DB_NAME}${suffix}`;
     if (new TextEncoder().encode(name).length > MAX_NAME_BYTES && areSound("DB_NAME")) {
-      report(setting, `is not set, and DB_NAME with ${suffix} is longer than 63 bytes`);
+      report(
+        setting,
+        `is not set, and its default, DB_NAME followed by ${suffix}, is longer than 63 bytes`,
+      );
     }
     return name;
   };

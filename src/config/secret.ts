@@ -1,10 +1,12 @@
 const REDACTED = "[redacted]";
 
 /**
- * A value that shows itself only when asked: printing, logging, inspecting,
- * JSON-encoding and string concatenation all give `[redacted]`.
+ * A value that only `reveal()` shows: printing, logging, inspecting, JSON encoding and string
+ * concatenation give `[redacted]`.
  *
  * ```ts
+ * import { Secret } from "./src/config/mod.ts";
+ *
  * const password = new Secret("hunter2");
  * `${password}`; // "[redacted]"
  * password.reveal(); // "hunter2"
@@ -17,7 +19,7 @@ export class Secret {
     this.#value = value;
   }
 
-  /** The value itself. Call it only where the value leaves the process for its purpose. */
+  /** The value itself. Call it only where the value is used, such as for a login. */
   reveal(): string {
     return this.#value;
   }

@@ -4,7 +4,7 @@ import { ConfigError, type ConfigProblem, type Report } from "./config_error.ts"
 import type { ReadTextFile } from "./files.ts";
 import type { ReadSettings } from "./read_settings.ts";
 
-/** Reads how the listening port does TLS; `undefined`: it does none. */
+/** Reads the TLS settings of the listening port; `undefined` if TLS is off. */
 export function readServerTls(
   { values, isSet }: ReadSettings,
   certificates: CertificateReader,
@@ -12,10 +12,10 @@ export function readServerTls(
 ): ServerTlsConfig | undefined {
   const { TLS_CERT_FILE: cert, TLS_KEY_FILE: key, TLS_CLIENT_CA_FILE: clientCa } = values;
   if (clientCa === undefined && isSet("TLS_CLIENT_AUTH")) {
-    report("TLS_CLIENT_CA_FILE", "is not set, but TLS_CLIENT_AUTH is; they go together");
+    report("TLS_CLIENT_CA_FILE", "is not set, but TLS_CLIENT_AUTH requires it");
   }
   if (clientCa !== undefined && cert === undefined && key === undefined) {
-    report("TLS_CERT_FILE", "is not set, but TLS_CLIENT_CA_FILE needs it");
+    report("TLS_CERT_FILE", "is not set, but TLS_CLIENT_CA_FILE requires it");
   }
   const material = readMaterial({ cert, key, clientCa }, certificates);
   if (material === undefined || cert === undefined || key === undefined) return undefined;
@@ -23,9 +23,9 @@ export function readServerTls(
 }
 
 /**
- * Reads and checks the files of the listening port once more.
+ * Reads and validates the TLS files of the listening port again, after they have changed.
  *
- * @throws {ConfigError} Lists every problem at once, by the names of the settings.
+ * @throws {ConfigError} If a file is invalid. It lists all problems, each with its setting.
  */
 export function readTlsMaterial(files: TlsFiles, readTextFile: ReadTextFile): TlsMaterial {
   const problems: ConfigProblem[] = [];

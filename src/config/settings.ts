@@ -11,8 +11,8 @@ import type { ValueType } from "./values/value_type.ts";
 export type { Setting } from "./settings/setting.ts";
 
 /**
- * The catalog of every setting: the one place that knows names, defaults, units, meanings and
- * allowed values. The loader, `docs/configuration.md` and `.env.example` all come from it.
+ * The catalog of all settings: names, defaults, units, meanings and allowed values. The loader,
+ * `docs/configuration.md` and `.env.example` derive from it.
  */
 export const settings = {
   ...databaseSettings,
@@ -24,7 +24,7 @@ export const settings = {
   ...administrationSettings,
 };
 
-/** The catalog in chapters, in the order of the documentation. */
+/** The catalog in groups, in the order of the documentation. */
 export const settingGroups: readonly SettingGroup[] = [
   { title: "Database", settings: databaseSettings },
   { title: "Connection pool", settings: poolSettings },
@@ -35,19 +35,22 @@ export const settingGroups: readonly SettingGroup[] = [
   { title: "Migration and administration", settings: administrationSettings },
 ];
 
+/** Settings that the documentation lists under one heading. */
 export interface SettingGroup {
   readonly title: string;
   readonly settings: Readonly<Record<string, Setting>>;
 }
 
+/** The present name of a setting. */
 export type SettingName = keyof typeof settings;
 
-/** The parsed value of a setting; `undefined` only where there is no default. */
+/** The parsed value of a setting; `undefined` only if there is no default. */
 export type SettingValue<N extends SettingName> = (typeof settings)[N] extends
   { type: ValueType<infer T> } ? (typeof settings)[N] extends { default: string } ? T
   : T | undefined
   : never;
 
+/** The present names of all settings. */
 export const settingNames: readonly SettingName[] = Object.keys(settings) as SettingName[];
 
 /** One setting, without the literal types of the catalog. */
@@ -55,8 +58,8 @@ export function settingOf(name: SettingName): Setting {
   return settings[name];
 }
 
-/** Every environment variable that is read: the settings, and others' variables for them. */
+/** Every environment variable that is read: settings, their former names and their fallbacks. */
 export const environmentNames: readonly string[] = settingNames.flatMap((name) => {
-  const { fallback } = settingOf(name);
-  return fallback === undefined ? [name] : [name, fallback];
+  const { fallback, formerName } = settingOf(name);
+  return [name, fallback, formerName].filter((variable) => variable !== undefined);
 });

@@ -7,9 +7,9 @@ import type { ValueType } from "./values/value_type.ts";
 /** The text of a setting and where it was found. */
 export interface SourcedText {
   readonly text: string;
-  /** The variable that was set; not the setting's name for `DATABASE_URL` and `PG*`. */
+  /** The variable that was set: the setting's name, `DATABASE_URL`, a former name or a fallback. */
   readonly variable: string;
-  /** Which part of `DATABASE_URL` it is. */
+  /** The parameter of `DATABASE_URL` that was set, if it was that. */
   readonly parameter: ConnectionParameter | undefined;
   readonly place: Place;
 }
@@ -18,8 +18,8 @@ export interface SourcedText {
 export type Source = (name: SettingName) => SourcedText | undefined;
 
 /**
- * The levels of precedence, highest first: in each place the setting itself, then its part of
- * `DATABASE_URL`; after all places, in each place another's variable for it.
+ * The levels of precedence, highest first: in each place the setting itself, then its parameter in
+ * `DATABASE_URL`; after all places, in each place the fallback variable.
  */
 export function openSources(places: readonly Place[], report: Report): readonly Source[] {
   return [
@@ -31,12 +31,12 @@ export function openSources(places: readonly Place[], report: Report): readonly 
   ];
 }
 
-/** What stands for a part of the service's login in another one. */
+/** The settings of another login, by the setting of the service's login that each replaces. */
 export type LoginNames = Readonly<
   Record<"DB_USER" | "DB_PASSWORD" | "DB_PASSWORD_FILE", SettingName>
 >;
 
-/** The same sources for another login: its parts come from other settings, and there is no more. */
+/** The same sources for another login: they have its settings only. */
 export function loginSources(sources: readonly Source[], names: LoginNames): readonly Source[] {
   return sources.map((source) => (name) =>
     name in names ? source(names[name as keyof LoginNames]) : undefined
@@ -50,7 +50,7 @@ const ADMIN_LOGIN: LoginNames = {
 };
 
 /**
- * The levels of precedence for the administrator, who shares everything with the service but the
+ * The levels of precedence for the administrator, who has the settings of the service except the
  * login and the database.
  */
 export function openAdminSources(places: readonly Place[], report: Report): readonly Source[] {
@@ -66,7 +66,7 @@ export function openAdminSources(places: readonly Place[], report: Report): read
 }
 
 function ownVariables(place: Place): Source {
-  return (name) => fromVariable(place, name);
+  return (name) => fromVariable(place, name) ?? fromVariable(place, settingOf(name).formerName);
 }
 
 function fallbackVariables(place: Place): Source {
@@ -93,7 +93,7 @@ function connectionString(
   };
 }
 
-/** Parses the text of a setting, or reports what is wrong with it and returns `undefined`. */
+/** Parses the text of a setting, or reports why it is invalid and returns `undefined`. */
 export function parseSetting<T>(
   name: SettingName,
   type: ValueType<T>,
@@ -114,9 +114,9 @@ function subject(name: SettingName, { text, parameter, place }: SourcedText): st
   return `${isConfidential(name, text) ? "the value" : JSON.stringify(text)}${where}`;
 }
 
-/** Whether the text of a setting must not be shown. */
+/** Whether the text of a setting may contain a secret. */
 export function isConfidential(name: SettingName, text: string): boolean {
-  // A connection string or a key may have landed in the wrong setting.
+  // Someone may have put a connection string or a key into the wrong setting.
   return settingOf(name).confidential === true || text.length > 60 || /[@\n]/.test(text);
 }
 

@@ -1,18 +1,19 @@
 import type { Report } from "./config_error.ts";
 import type { Place } from "./places.ts";
-import { settingNames } from "./settings.ts";
+import { settingNames, settingOf } from "./settings.ts";
 
 const PREFIXES = new Set(settingNames.map(prefixOf));
+const FORMER_NAMES = new Set(settingNames.map((name) => settingOf(name).formerName));
 
 /**
- * Reports names in the file that look like settings and are none: most likely typing errors. The
- * real environment is not searched, because other software's variables live there too.
+ * Reports unknown names in the `.env` file that begin like a setting, which are probably typing
+ * errors. It ignores the environment, which contains variables of other software.
  */
 export function reportUnknownSettings({ file, variables }: Place, report: Report): void {
   if (file === undefined) return;
   const known: readonly string[] = settingNames;
   for (const name of variables.keys()) {
-    if (known.includes(name) || !PREFIXES.has(prefixOf(name))) continue;
+    if (known.includes(name) || FORMER_NAMES.has(name) || !PREFIXES.has(prefixOf(name))) continue;
     report(name, `is not a setting (in ${file}); did you mean ${nearest(name, known)}?`);
   }
 }

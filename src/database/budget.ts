@@ -65,7 +65,7 @@ export class BudgetCheck {
    * budget stays, because the database can be used all the same.
    */
   async run(lend: Lend, signal: AbortSignal): Promise<void> {
-    const { pooler, pingTimeoutMs, replicas: serviceInstances, maxConnections } = this.#config;
+    const { pooler, pingTimeoutMs, serviceInstances, maxConnections } = this.#config;
     if (pooler === "transaction") return;
     try {
       const limits = await runOperation(lend, readLimits, { signal, timeoutMs: pingTimeoutMs });

@@ -57,7 +57,7 @@ Deno.test("a running service gets a new certificate while a stream is open", asy
   await folder.write({ ...NEXT, key: FIRST.key });
   const failure = await service.logged("tls.reload_failed");
   assert.deepEqual(failure.problems, [
-    "TLS_KEY_FILE: the key does not belong to TLS_CERT_FILE",
+    "TLS_KEY_FILE: the key does not match the certificate of TLS_CERT_FILE",
   ]);
   assert.deepEqual([await shown(port), await expiry()], [EXPIRY.first, EXPIRY.first]);
   await folder.write(NEXT);

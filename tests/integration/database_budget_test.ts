@@ -16,7 +16,7 @@ const budgetLogs = ({ logged }: TestManager) =>
   logged.filter(({ event }) => event === "database.connection_budget");
 
 async function budgetOf(server: TestPostgres, maxConnections: number, instances = 1) {
-  await using test = startManager(server, { maxConnections, replicas: instances });
+  await using test = startManager(server, { maxConnections, serviceInstances: instances });
   await untilState(test.database, "connected");
   const budget = test.database.connectionBudget;
   assert.ok(budget !== undefined);
@@ -63,7 +63,7 @@ Deno.test("reserved connections are the superuser's too", async () => {
 Deno.test("a shortage is in the log once, and in health without changing the status", async () => {
   await using server = await startPostgres({ settings: SETTINGS });
   await server.admin("alter role treasury_user connection limit 8");
-  await using test = startManager(server, { maxConnections: 5, replicas: 2 });
+  await using test = startManager(server, { maxConnections: 5, serviceInstances: 2 });
   await untilState(test.database, "connected");
   const checker = new PostgreSQLChecker({ database: test.database });
   const health = () => checker.check(new AbortController().signal);

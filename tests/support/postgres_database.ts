@@ -61,7 +61,7 @@ export abstract class TestDatabase implements AsyncDisposable {
       keepAlives: true,
       keepAlivesIdleMs: 60_000,
       maxConnections: 25,
-      replicas: 1,
+      serviceInstances: 1,
       maxIdleConnections: 5,
       minIdleConnections: 0,
       maxConnecting: 4,

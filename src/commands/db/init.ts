@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { readAdminConfig, readConfig } from "../../read_config.ts";
 import { type CommandContext, runCommand } from "../command.ts";
+import { openCommandConfig } from "../command_config.ts";
 import { UsageError } from "../usage_error.ts";
 import { initialize } from "./initialize.ts";
 
@@ -17,7 +17,8 @@ DB_ADMIN_PASSWORD or DB_ADMIN_PASSWORD_FILE: a superuser, or a role with CREATER
 
 async function init({ args, signal }: CommandContext): Promise<void> {
   if (args.length > 0) throw new UsageError(USAGE);
-  await initialize(readConfig(), readAdminConfig(), signal);
+  const source = openCommandConfig();
+  await initialize(source.load(), source.loadAdmin(), signal);
 }
 
 if (import.meta.main) await runCommand(init);

@@ -6,8 +6,8 @@
  */
 import { join } from "node:path";
 import { asMigrator, type DatabaseConfig } from "../../config/mod.ts";
-import { readAdminConfig, readConfig } from "../../read_config.ts";
 import { type CommandContext, EXIT, type ExitCode, runCommand } from "../command.ts";
+import { openCommandConfig } from "../command_config.ts";
 import { UsageError } from "../usage_error.ts";
 
 const USAGE = `Usage: deno task db:psql [--as-migrator | --as-admin] [-- ARGUMENT OF PSQL …]
@@ -44,14 +44,15 @@ async function psql({ args }: CommandContext): Promise<ExitCode> {
 }
 
 function loginOf(who: string | undefined): DatabaseConfig {
-  const { database: service } = readConfig();
+  const source = openCommandConfig();
+  const { database: service } = source.load();
   switch (who) {
     case undefined:
       return service;
     case "--as-migrator":
       return asMigrator(service);
     case "--as-admin":
-      return { ...readAdminConfig(), database: service.database };
+      return { ...source.loadAdmin(), database: service.database };
     default:
       throw new UsageError(USAGE);
   }

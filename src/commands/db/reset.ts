@@ -4,8 +4,8 @@
  * @module
  */
 import type { DatabaseConfig } from "../../config/mod.ts";
-import { readAdminConfig, readConfig } from "../../read_config.ts";
 import { type CommandContext, EXIT, type ExitCode, runCommand } from "../command.ts";
+import { openCommandConfig } from "../command_config.ts";
 import { confirm } from "../confirm.ts";
 import { UsageError } from "../usage_error.ts";
 import { checkLogin, initialize } from "./initialize.ts";
@@ -22,8 +22,9 @@ db:init does. The administrator is that of db:init.
 
 async function reset({ args, signal }: CommandContext): Promise<ExitCode> {
   if (args.some((arg) => !["--yes", "--remote"].includes(arg))) throw new UsageError(USAGE);
-  const config = readConfig();
-  const admin = readAdminConfig();
+  const source = openCommandConfig();
+  const config = source.load();
+  const admin = source.loadAdmin();
   requireLocal(admin, args);
   const { database } = config.database;
   const question = `Drop the database ${database} on ${serversOf(admin)}, with all that is in it?`;

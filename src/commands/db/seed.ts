@@ -4,8 +4,8 @@
  * @module
  */
 import { asMigrator } from "../../config/mod.ts";
-import { readConfig } from "../../read_config.ts";
 import { type CommandContext, runCommand } from "../command.ts";
+import { openCommandConfig } from "../command_config.ts";
 import { UsageError } from "../usage_error.ts";
 import { requireLocal } from "./local.ts";
 import seedScript from "./seed.sql" with { type: "text" };
@@ -20,7 +20,7 @@ set. Safe to run again. The schema must have been migrated.
 
 async function seed({ args, signal }: CommandContext): Promise<void> {
   if (args.some((arg) => arg !== "--remote")) throw new UsageError(USAGE);
-  const { database } = readConfig();
+  const { database } = openCommandConfig().load();
   requireLocal(database, args);
   await withSession(asMigrator(database), { signal }, async (connection) => {
     await connection.script(seedScript); // one transaction

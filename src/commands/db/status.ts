@@ -6,8 +6,8 @@
  */
 import type { DatabaseConfig } from "../../config/mod.ts";
 import { readMigrationStatus, type Sql } from "../../database/mod.ts";
-import { readConfig } from "../../read_config.ts";
 import { type CommandContext, EXIT, type ExitCode, runCommand } from "../command.ts";
+import { openCommandConfig } from "../command_config.ts";
 import { UsageError } from "../usage_error.ts";
 import { checkLogin } from "./initialize.ts";
 import { withSession } from "./session.ts";
@@ -23,7 +23,7 @@ interface Finding {
 
 async function status({ args, signal }: CommandContext): Promise<ExitCode> {
   if (args.length > 0) throw new UsageError(USAGE);
-  const { database: config } = readConfig();
+  const { database: config } = openCommandConfig().load();
   const session = withSession(config, { signal }, async ({ sql }) => [
     await server(sql, config),
     await accessMode(sql),

@@ -12,7 +12,7 @@ import {
   readMigrationStatus,
   readSchemaVersion,
 } from "../../database/mod.ts";
-import { readConfig } from "../../read_config.ts";
+import { openCommandConfig } from "../command_config.ts";
 import { type CommandContext, EXIT, type ExitCode } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { UsageError } from "../usage_error.ts";
@@ -131,7 +131,7 @@ export const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map(
 
 /** The configured database with the migrator's login, and the options of this command line. */
 function target({ signal, lockTimeoutMs, path }: Context): [DatabaseConfig, MigrationOptions] {
-  const { database } = readConfig();
+  const { database } = openCommandConfig().load();
   const directory = path === undefined ? undefined : folderAt(path);
   return [asMigrator(database), { signal, lockTimeoutMs, directory, logger: printer }];
 }

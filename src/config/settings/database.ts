@@ -12,7 +12,7 @@ import {
 import type { Setting } from "./setting.ts";
 
 const schemaName = parsedBy("one schema name of at most 63 bytes, no comma", (value, fail) => {
-  if (value.includes(",")) fail("names more than one schema");
+  if (value.includes(",")) fail("contains more than one schema");
   if (!text(63).schema.safeParse(value).success) fail("is longer than 63 bytes");
   return value;
 });
@@ -20,13 +20,14 @@ const schemaName = parsedBy("one schema name of at most 63 bytes, no comma", (va
 /** Where the database is and how to connect to it. */
 export const databaseSettings = {
   DATABASE_URL: {
-    meaning: "The database as one connection string. DB_* settings win over its parts.",
+    meaning: "The database as one connection string. DB_* settings take precedence over its " +
+      "parts.",
     type: connectionUri,
     example: "postgresql://treasury_user:treasury_pass@localhost:5432/treasury_db?sslmode=disable",
     confidential: true,
   },
   DB_HOST: {
-    meaning: "Host of the server. Several are tried in order.",
+    meaning: "Host of the server. Several hosts are tried in order.",
     type: hosts,
     default: "localhost",
     parameter: "host",
@@ -34,7 +35,7 @@ export const databaseSettings = {
     starter: true,
   },
   DB_PORT: {
-    meaning: "Port of the server. One port serves all hosts.",
+    meaning: "Port of the server: one for all hosts, or one for each.",
     type: ports,
     default: "5432",
     parameter: "port",
@@ -42,8 +43,8 @@ export const databaseSettings = {
     starter: true,
   },
   DB_READ_HOSTS: {
-    meaning: "Standbys that reads go to while the primary cannot be used, tried in order; with " +
-      "everything else as for DB_HOST. The port is 5432 unless given.",
+    meaning: "Standbys that serve reads while the primary is unavailable, tried in order. All " +
+      "other settings are those of DB_HOST. The default port is 5432.",
     type: hostsWithPorts,
     example: "replica1.internal:5432,replica2.internal",
   },
@@ -64,7 +65,7 @@ export const databaseSettings = {
     starter: true,
   },
   DB_PASSWORD: {
-    meaning: "Password of the role. Not together with DB_PASSWORD_FILE.",
+    meaning: "Password of the role. Mutually exclusive with DB_PASSWORD_FILE.",
     type: secretText,
     example: "treasury_pass",
     confidential: true,
@@ -73,7 +74,7 @@ export const databaseSettings = {
     starter: true,
   },
   DB_PASSWORD_FILE: {
-    meaning: "File that holds the password, read again on every connect.",
+    meaning: "File that contains the password. It is read again for every new connection.",
     type: filePath("the password"),
     example: "/run/secrets/db_password",
   },
@@ -85,7 +86,7 @@ export const databaseSettings = {
     starter: true,
   },
   DB_SSL_MODE: {
-    meaning: "How TLS protects the connection.",
+    meaning: "TLS mode of the connection, as sslmode in libpq.",
     type: oneOf("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
     default: "disable",
     parameter: "sslmode",
@@ -93,14 +94,14 @@ export const databaseSettings = {
     starter: true,
   },
   DB_SSL_ROOT_CERT: {
-    meaning: "Certificates of the authorities to trust, or `system` for those of the runtime.",
+    meaning: "CA certificates to trust, or `system` for those of the runtime.",
     type: filePath("PEM certificates, or system"),
     example: "/etc/treasury/ca.pem",
     parameter: "sslrootcert",
     fallback: "PGSSLROOTCERT",
   },
   DB_SSL_CERT: {
-    meaning: "Client certificate. Needs DB_SSL_KEY.",
+    meaning: "Client certificate. Requires DB_SSL_KEY.",
     type: filePath("a PEM certificate"),
     example: "/etc/treasury/client.pem",
     parameter: "sslcert",
@@ -114,30 +115,30 @@ export const databaseSettings = {
     fallback: "PGSSLKEY",
   },
   DB_CONNECT_TIMEOUT: {
-    meaning: "Time to open a connection: all hosts and addresses share it (libpq: each has it).",
+    meaning: "Maximum time to open a connection, shared by all hosts and addresses. (In libpq, " +
+      "it applies to each host.)",
     type: seconds(),
     default: "5",
     parameter: "connect_timeout",
     fallback: "PGCONNECT_TIMEOUT",
   },
   DB_APPLICATION_NAME: {
-    meaning: "Name of this service in pg_stat_activity.",
+    meaning: "application_name of the sessions, as shown in pg_stat_activity.",
     type: text(63),
     default: "treasury-service",
     parameter: "application_name",
     fallback: "PGAPPNAME",
   },
   DB_OPTIONS: {
-    meaning: "Command-line options for the server session.",
+    meaning: "Command-line options for the server session, as options in libpq.",
     type: text(4096),
     example: "-c statement_timeout=30s",
     parameter: "options",
     fallback: "PGOPTIONS",
   },
   DB_TARGET_SESSION_ATTRS: {
-    meaning:
-      "Kind of server to accept when there are several, as in libpq. prefer-read-write takes " +
-      "one that does not write only while no other can be reached.",
+    meaning: "Type of server to accept, as target_session_attrs in libpq. prefer-read-write " +
+      "accepts a read-only server only while no other can be reached.",
     type: oneOf(
       "prefer-read-write",
       "any",
@@ -152,19 +153,19 @@ export const databaseSettings = {
     fallback: "PGTARGETSESSIONATTRS",
   },
   DB_POOLER: {
-    meaning: "What stands between this service and the server: nothing, or a pooler such as " +
-      "PgBouncer, by its pool_mode; see docs/scaling.md.",
+    meaning: "Pool mode of the connection pooler (such as PgBouncer) in front of the database; " +
+      "none if there is no pooler. See docs/scaling.md.",
     type: oneOf("none", "session", "transaction"),
     default: "none",
   },
   DB_KEEPALIVES: {
-    meaning: "Whether TCP keepalives find dead connections.",
+    meaning: "Whether to send TCP keepalives, which detect dead connections.",
     type: boolean,
     default: "true",
     parameter: "keepalives",
   },
   DB_KEEPALIVES_IDLE: {
-    meaning: "Silence before the first TCP keepalive.",
+    meaning: "Idle time of a connection before the first TCP keepalive.",
     type: seconds("the system's default"),
     default: "60",
     parameter: "keepalives_idle",

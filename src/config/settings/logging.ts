@@ -4,12 +4,12 @@ import type { Setting } from "./setting.ts";
 /** What is logged and how. */
 export const loggingSettings = {
   LOG_LEVEL: {
-    meaning: "Least severe level that is logged.",
+    meaning: "Minimum level of the records that are logged.",
     type: oneOf("trace", "debug", "info", "warn", "error", "fatal"),
     default: "info",
   },
   LOG_FORMAT: {
-    meaning: "`json`: one object a line; `pretty`: for people.",
+    meaning: "`json`: one JSON object per line; `pretty`: human-readable.",
     type: oneOf("json", "pretty"),
     default: "json",
   },

@@ -4,9 +4,8 @@ import type { Setting } from "./setting.ts";
 /** Where metrics are served. */
 export const metricsSettings = {
   METRICS_ADDR: {
-    meaning:
-      "Address of its own for `/metrics`, in cleartext, so that metrics need not be public; " +
-      "port 0 takes any free one. Unset, metrics are on the main port.",
+    meaning: "Separate cleartext address for `/metrics`, which keeps metrics private; port 0 " +
+      "selects a free port. Default: metrics are served on the main port.",
     type: address,
     example: "127.0.0.1:9464",
   },

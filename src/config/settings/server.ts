@@ -10,15 +10,15 @@ export const serverSettings = {
     default: "0.0.0.0",
   },
   SERVER_PORT: {
-    meaning:
-      "Port to listen on; 0 takes any free one. Unset, it is taken from PORT, which Cloud Run, Heroku and others set.",
+    meaning: "Port to listen on; 0 selects a free port. The default is PORT if that is set, as " +
+      "on Cloud Run and Heroku.",
     type: wholeNumber(0, 65_535),
     default: "8080",
     fallback: "PORT",
   },
   TLS_CERT_FILE: {
-    meaning:
-      "Certificate chain of this server, which turns TLS on. Needs TLS_KEY_FILE. The files of TLS_* are read again when they change.",
+    meaning: "Certificate chain of this server; enables TLS. Requires TLS_KEY_FILE. The TLS_* " +
+      "files are reloaded when they change.",
     type: filePath("PEM certificates, this server's first"),
     example: "/etc/treasury/server.pem",
   },
@@ -28,69 +28,72 @@ export const serverSettings = {
     example: "/etc/treasury/server-key.pem",
   },
   TLS_CLIENT_CA_FILE: {
-    meaning:
-      "Authorities that sign the certificates of clients. Set, clients must have one (mutual TLS). Needs TLS_CERT_FILE.",
+    meaning: "CA certificates that client certificates must be signed by; enables mutual TLS. " +
+      "Requires TLS_CERT_FILE.",
     type: filePath("PEM certificates"),
     example: "/etc/treasury/client-ca.pem",
   },
   TLS_CLIENT_AUTH: {
-    meaning:
-      "Who must have a certificate of TLS_CLIENT_CA_FILE: everybody, or everybody but probes (`/livez`, `/readyz`, `/metrics` and `grpc.health.v1.Health/Check`). One that is not valid is refused anyhow.",
+    meaning: "Which clients need a certificate: all, or all except probes (`/livez`, `/readyz`, " +
+      "`/metrics` and `grpc.health.v1.Health/Check`). An invalid certificate is always " +
+      "rejected.",
     type: oneOf("require", "require-except-probes"),
     default: "require",
   },
   CORS_ALLOWED_ORIGINS: {
-    meaning: "Web pages whose scripts may call this service; unset, none may.",
+    meaning: "Origins of web pages that may call this service. Default: none.",
     type: origins,
     example: "https://app.example.com,http://localhost:5173",
     confidential: true,
   },
   SERVER_MAX_REQUEST_BYTES: {
-    meaning: "Largest request message.",
+    meaning: "Maximum size of a request message.",
     type: wholeNumber(1, 1_073_741_824, "bytes"),
     default: "65536",
   },
   SERVER_MAX_HEADER_BYTES: {
-    meaning: "Largest set of request headers.",
+    meaning: "Maximum total size of the request headers.",
     type: wholeNumber(1024, 1_048_576, "bytes"),
     default: "16384",
   },
   SERVER_MAX_CONCURRENT_STREAMS: {
-    meaning: "Most requests at once on one HTTP/2 connection.",
+    meaning: "Maximum number of concurrent requests on one HTTP/2 connection.",
     type: wholeNumber(1, 1_000_000, "streams"),
     default: "100",
   },
   SERVER_MAX_CONCURRENT_CALLS: {
-    meaning: "Most calls in progress in the whole process, streams included. " +
-      "A call beyond it is answered at once: UNAVAILABLE, or 503 with Retry-After. " +
-      "There is always room for `/livez`, `/readyz`, `/metrics` and `grpc.health.v1.Health/Check`.",
+    meaning: "Maximum number of concurrent calls in the whole process, streams included. A call " +
+      "beyond it fails at once with UNAVAILABLE, or 503 with Retry-After. Calls to " +
+      "`/livez`, `/readyz`, `/metrics` and `grpc.health.v1.Health/Check` do not count.",
     type: wholeNumber(1, 1_000_000, "calls"),
     default: "1000",
   },
   SERVER_MAX_CONNECTIONS: {
-    meaning:
-      "Most client connections at once; a few more are taken for a moment, for probes only. Keep it below the limit of open files (ulimit -n): a Deno that has no file left accepts no connection any more.",
+    meaning: "Maximum number of client connections. A few more are accepted briefly, for probes " +
+      "only. Keep it below the limit of open files (ulimit -n): without a free file " +
+      "descriptor, Deno stops accepting connections.",
     type: wholeNumber(1, 1_000_000, "connections"),
     default: "10000",
   },
   SERVER_HEADER_TIMEOUT: {
-    meaning: "Time for a client to send its first bytes and the headers of each request.",
+    meaning: "Maximum time for a client to send its first bytes and the headers of each request.",
     type: seconds(),
     default: "10",
   },
   SERVER_REQUEST_TIMEOUT: {
-    meaning: "Time for a client to send a whole request; for a stream of requests, each silence.",
+    meaning: "Maximum time for a client to send a whole request; for a stream, between two " +
+      "messages.",
     type: seconds(),
     default: "30",
   },
   SERVER_IDLE_TIMEOUT: {
-    meaning: "Time that a connection without a request stays open, " +
-      "and that an answer waits for a client that does not take it.",
+    meaning: "Time after which a connection without a request is closed, and after which a " +
+      "response that the client does not read is aborted.",
     type: seconds(),
     default: "120",
   },
   SHUTDOWN_TIMEOUT: {
-    meaning: "Time for requests in flight to finish on shutdown.",
+    meaning: "Maximum time for requests in progress to finish on shutdown.",
     type: seconds("do not wait"),
     default: "25",
   },

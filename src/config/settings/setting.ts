@@ -1,21 +1,23 @@
 import type { ConnectionParameter } from "../connection_uri.ts";
 import type { ValueType } from "../values/value_type.ts";
 
-/** One setting, as code, documentation and `.env.example` know it. */
+/** One setting: how it is read and documented. */
 export interface Setting {
   /** What it does, in full sentences. */
   readonly meaning: string;
   readonly type: ValueType<unknown>;
-  /** Text that stands for the setting when nothing sets it. */
+  /** The value if nothing sets it, in the form of the variable. */
   readonly default?: string;
   /** For settings without a default. */
   readonly example?: string;
-  /** The text may contain a secret, so no message may show it. */
+  /** The value may contain a secret, so no message shows it. */
   readonly confidential?: true;
-  /** The same thing as part or parameter of `DATABASE_URL`. */
+  /** The parameter of `DATABASE_URL` that sets the same. */
   readonly parameter?: ConnectionParameter;
-  /** Another's environment variable for it, such as one of PostgreSQL's; for when nothing else sets it. */
+  /** A variable of other software with the same meaning, such as `PGHOST`. It has the lowest precedence. */
   readonly fallback?: string;
-  /** Set in `.env.example`, as in the specification's list; all others are comments there. */
+  /** The name before the setting was renamed. It is still read, with a warning. */
+  readonly formerName?: string;
+  /** Set in `.env.example`, as in the specification. All others are comments there. */
   readonly starter?: true;
 }

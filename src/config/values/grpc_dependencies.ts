@@ -2,7 +2,7 @@ import type { GrpcDependencyConfig } from "../config.ts";
 import { splitList } from "./network.ts";
 import { boolean, parsedBy, type ValueType } from "./value_type.ts";
 
-/** The database's own name among the dependencies, fixed by the specification (story 3). */
+/** The name of the database among the dependencies, set by the specification (story 3). */
 const RESERVED_NAME = "postgresql-primary";
 
 /**
@@ -18,7 +18,7 @@ export const grpcDependencies: ValueType<readonly GrpcDependencyConfig[]> = pars
     const seen = new Set<string>();
     return splitList(text).map((entry, index) => {
       const dependency = parseEntry(entry, (problem) => fail(`${problem} (entry ${index + 1})`));
-      if (seen.has(dependency.name)) fail(`has the same name twice (entry ${index + 1})`);
+      if (seen.has(dependency.name)) fail(`has a duplicate name (entry ${index + 1})`);
       seen.add(dependency.name);
       return dependency;
     });
@@ -32,23 +32,23 @@ function parseEntry(entry: string, fail: (problem: string) => void): GrpcDepende
     return { name: entry, url: "", critical: true, service: "" };
   }
   if (!/^[a-z0-9][a-z0-9._-]*$/i.test(name)) {
-    fail("has a name with other characters than letters, digits, '.', '_' and '-'");
+    fail("has a name with characters other than letters, digits, '.', '_' and '-'");
   }
   if (name === RESERVED_NAME) fail(`uses the reserved name ${RESERVED_NAME}`);
 
   const url = new URL(address);
   if (!["http:", "https:"].includes(url.protocol)) fail("has a URL that is not http or https");
-  if (url.username !== "" || url.password !== "") fail("has credentials in a URL");
-  if (!["", "/"].includes(url.pathname) || url.hash !== "") fail("has a path in a URL");
+  if (url.username !== "" || url.password !== "") fail("has a URL with credentials");
+  if (!["", "/"].includes(url.pathname) || url.hash !== "") fail("has a URL with a path");
 
   const unknown = [...url.searchParams.keys()].some((key) =>
     !["critical", "service"].includes(key)
   );
   if (unknown) fail("has a URL parameter other than critical and service");
   const critical = boolean.schema.safeParse(url.searchParams.get("critical") ?? "true");
-  if (!critical.success) fail("has a critical that is neither true nor false");
+  if (!critical.success) fail("has a critical parameter that is neither true nor false");
   const service = url.searchParams.get("service") ?? "";
-  if (!/^[\w.]*$/.test(service)) fail("has a service that is not the name of a gRPC service");
+  if (!/^[\w.]*$/.test(service)) fail("has a service parameter that is not a gRPC service name");
 
   return { name, url: url.origin, critical: critical.data ?? true, service };
 }

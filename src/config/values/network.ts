@@ -10,7 +10,7 @@ function parseHost(text: string, fail: (problem: string) => void): string {
   if (isIPv6(host) || HOST_NAME.test(text)) return host;
   if (text === "") fail("has an empty host");
   else if (text.startsWith("/")) fail("is a Unix socket directory, which is not supported");
-  else if (/^[^:]+:\d+$/.test(text)) fail("is a host with a port; ports have their own setting");
+  else if (/^[^:]+:\d+$/.test(text)) fail("contains a port, which has its own setting");
   else fail("is not a host name or IP address");
   return host;
 }
@@ -24,7 +24,7 @@ export const hosts: ValueType<readonly string[]> = parsedBy(
   (text, fail) => splitList(text).map((entry) => parseHost(entry, fail)),
 );
 
-/** An address whose port may be left out. */
+/** An address with an optional port. */
 export interface HostWithPort {
   readonly host: string;
   readonly port: number | undefined;
@@ -89,7 +89,7 @@ export const origins: ValueType<readonly string[]> = parsedBy(
   },
 );
 
-/** Splits at commas; spaces around an entry do not belong to it. */
+/** Splits a list at commas and trims its entries. */
 export function splitList(text: string): string[] {
   return text.split(",").map((entry) => entry.trim());
 }

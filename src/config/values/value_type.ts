@@ -1,22 +1,22 @@
 import { z } from "zod";
 import { Secret } from "../secret.ts";
 
-/** What the text of a setting may be: how it is parsed, and the words for what it allows. */
+/** The type of a setting: how its text is parsed, and a description of the allowed values. */
 export interface ValueType<T> {
-  /** Words for people, for problem messages and the documentation. */
+  /** Description of the allowed values, for messages and the documentation. */
   readonly allowed: string;
   readonly unit?: string;
   /**
-   * Messages of its issues are predicates such as "is not a whole number". They must not repeat
-   * the text: the loader decides whether it may be shown.
+   * The messages of its issues are predicates such as "is not a whole number". They must not repeat
+   * the text, which may be a secret.
    */
   readonly schema: z.ZodType<T, string>;
 }
 
-/** Longer timers fire at once: timeouts are 32-bit signed integers of milliseconds. */
+/** Limit of setTimeout, whose delay is a signed 32-bit integer; a longer timer fires at once. */
 const LONGEST_TIMER_MS = 2_147_483_647;
 
-/** Builds a value type from a function; each call of `fail` is one problem. */
+/** Creates a value type from a parser, which reports each problem with `fail`. */
 export function parsedBy<T>(
   allowed: string,
   parse: (text: string, fail: (problem: string) => void) => T,
@@ -27,7 +27,7 @@ export function parsedBy<T>(
   return { allowed, schema };
 }
 
-/** Any text up to a length; PostgreSQL's names hold at most 63 bytes. */
+/** Text of limited length in UTF-8. PostgreSQL identifiers have at most 63 bytes. */
 export function text(maxBytes: number): ValueType<string> {
   const fits = (value: string) => new TextEncoder().encode(value).length <= maxBytes;
   return {
@@ -49,9 +49,9 @@ export function wholeNumber(min: number, max: number, unit?: string): ValueType<
 }
 
 /**
- * A duration, typed in seconds and held in milliseconds.
+ * A duration: seconds in the setting, milliseconds in the configuration.
  *
- * @param zero What 0 means; without it, 0 is not allowed.
+ * @param zero The meaning of 0. Without it, 0 is not allowed.
  */
 export function seconds(zero?: string): ValueType<number> {
   const longest = Math.floor(LONGEST_TIMER_MS / 1000);
@@ -63,13 +63,13 @@ export function seconds(zero?: string): ValueType<number> {
       .regex(/^\d+(\.\d+)?$/, "is not a number of seconds")
       .transform(Number)
       .pipe(z.number().max(longest, "is too long"))
-      // A tiny value must not round to 0, which has a meaning of its own.
+      // A smaller value would round to 0, which has another meaning.
       .refine((value) => value >= 0.001 || (value === 0 && zero !== undefined), smallest)
       .transform((value) => Math.round(value * 1000)),
   };
 }
 
-/** A switch. */
+/** A Boolean. */
 export const boolean: ValueType<boolean> = {
   allowed: "true or false; also 1/0, yes/no, on/off",
   schema: z.stringbool({
@@ -79,7 +79,7 @@ export const boolean: ValueType<boolean> = {
   }),
 };
 
-/** One of a few words. */
+/** One of the given words. */
 export function oneOf<const T extends string>(...words: readonly [T, ...T[]]): ValueType<T> {
   return {
     allowed: words.join(", "),
@@ -87,13 +87,13 @@ export function oneOf<const T extends string>(...words: readonly [T, ...T[]]): V
   };
 }
 
-/** Text that is a secret from the moment it is read. */
+/** Text that is wrapped in a `Secret` when it is read. */
 export const secretText: ValueType<Secret> = {
   allowed: "text",
   schema: z.string().transform((value) => new Secret(value)),
 };
 
-/** Path of a file; the loader reads and checks the file itself. */
+/** Path of a file, which the loader reads and validates. */
 export function filePath(contents: string): ValueType<string> {
-  return { allowed: `path of a file with ${contents}`, schema: z.string() };
+  return { allowed: `path of a file that contains ${contents}`, schema: z.string() };
 }

@@ -1,11 +1,18 @@
 import assert from "node:assert/strict";
-import { asMigrator, loadAdminConfig, loadConfig } from "../../../src/config/mod.ts";
+import {
+  asMigrator,
+  ConfigSource,
+  type ConfigSourceOptions,
+  loadConfig,
+} from "../../../src/config/mod.ts";
 import { problemsOf, readFrom } from "./problems_of.ts";
+
+const loadAdmin = (options: ConfigSourceOptions) => new ConfigSource(options).loadAdmin();
 
 const SERVICE = { DB_HOST: "db1", DB_PORT: "6432", DB_USER: "ann", DB_PASSWORD: "hunter2" };
 
 Deno.test("the administrator shares the service's server, and neither its login nor database", () => {
-  const admin = loadAdminConfig({ env: { ...SERVICE, DB_ADMIN_USER: "root", PGPASSWORD: "pg" } });
+  const admin = loadAdmin({ env: { ...SERVICE, DB_ADMIN_USER: "root", PGPASSWORD: "pg" } });
   assert.deepEqual(admin.hosts, [{ host: "db1", port: 6432 }]);
   assert.equal(admin.user, "root");
   assert.equal(admin.password, undefined);
@@ -13,7 +20,7 @@ Deno.test("the administrator shares the service's server, and neither its login 
 });
 
 Deno.test("DB_ADMIN_URL changes what it names; the other DB_ADMIN_* settings win over it", () => {
-  const admin = loadAdminConfig({
+  const admin = loadAdmin({
     env: {
       ...SERVICE,
       DATABASE_URL: "postgresql://bob@db2/ledger",
@@ -29,11 +36,11 @@ Deno.test("DB_ADMIN_URL changes what it names; the other DB_ADMIN_* settings win
 });
 
 Deno.test("without an administrator it is said what to set", () => {
-  assert.throws(() => loadAdminConfig({ env: SERVICE }), /DB_ADMIN_USER: is not set/);
+  assert.throws(() => loadAdmin({ env: SERVICE }), /DB_ADMIN_USER: is not set/);
   const both = { DB_ADMIN_USER: "root", DB_ADMIN_PASSWORD: "a", DB_ADMIN_PASSWORD_FILE: "/b" };
   assert.throws(
-    () => loadAdminConfig({ env: both, readTextFile: () => "c" }),
-    /DB_ADMIN_PASSWORD_FILE: is set together with DB_ADMIN_PASSWORD/,
+    () => loadAdmin({ env: both, readTextFile: () => "c" }),
+    /DB_ADMIN_PASSWORD_FILE: conflicts with DB_ADMIN_PASSWORD/,
   );
 });
 

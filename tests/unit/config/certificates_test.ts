@@ -37,31 +37,36 @@ for (
 
   for (
     const [title, env, setting, problem] of [
-      ["no key", { [cert]: good[cert] }, key, `is not set, but ${cert} is; they go together`],
-      ["no certificate", { [key]: good[key] }, cert, `is not set, but ${key} is; they go together`],
+      ["no key", { [cert]: good[cert] }, key, `is not set, but ${cert} is; set both or neither`],
+      [
+        "no certificate",
+        { [key]: good[key] },
+        cert,
+        `is not set, but ${key} is; set both or neither`,
+      ],
       [
         "the key of another certificate",
         { ...good, [key]: fixture("client-key.pem") },
         key,
-        `the key does not belong to ${cert}`,
+        `the key does not match the certificate of ${cert}`,
       ],
       [
         "a key for a certificate",
         { ...good, [cert]: fixture("server-key.pem") },
         cert,
-        "the file holds no PEM certificate",
+        "the file contains no PEM certificate",
       ],
       [
         "a certificate for a key",
         { ...good, [key]: fixture("server.pem") },
         key,
-        "the file holds no PEM private key without a passphrase",
+        "the file contains no unencrypted PEM private key",
       ],
       [
         "a missing file",
         { ...good, [cert]: "/no/such/file" },
         cert,
-        "the file cannot be read: there is none at this path",
+        "cannot read the file: no such file",
       ],
     ] as const
   ) {
@@ -79,7 +84,7 @@ Deno.test("every certificate of a file is checked", () => {
   });
   assert.deepEqual(problems, [{
     setting: "DB_SSL_ROOT_CERT",
-    problem: "the file holds a broken PEM certificate",
+    problem: "the file contains an invalid PEM certificate",
     allowed: undefined,
   }]);
 });

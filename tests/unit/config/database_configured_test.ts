@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
-import { ConfigError, isDatabaseConfigured } from "../../../src/config/mod.ts";
+import { ConfigError, ConfigSource, type ConfigSourceOptions } from "../../../src/config/mod.ts";
 import { readFrom } from "./problems_of.ts";
+
+const isDatabaseConfigured = (options: ConfigSourceOptions) =>
+  new ConfigSource(options).isDatabaseConfigured();
 
 for (const name of ["DATABASE_URL", "DB_HOST", "DB_NAME", "DB_USER", "PGHOST"]) {
   Deno.test(`a database is configured by ${name}, in the environment or in .env`, () => {
@@ -18,7 +21,7 @@ Deno.test("a database is not configured by other or empty variables", () => {
 
 Deno.test("an unreadable .env is an error, not an unconfigured database", () => {
   const readTextFile = () => {
-    throw new Deno.errors.PermissionDenied("no");
+    throw Object.assign(new Error("no"), { code: "EACCES" });
   };
   assert.throws(
     () => isDatabaseConfigured({ env: {}, envFile: ".env", readTextFile }),

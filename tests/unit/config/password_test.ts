@@ -39,7 +39,7 @@ Deno.test("password and password file in the same place exclude each other", () 
   for (const options of [{ env: both }, { env: {}, envFile: ".env" }]) {
     assert.deepEqual(errorOf({ ...options, readTextFile }).problems, [{
       setting: "DB_PASSWORD_FILE",
-      problem: "is set together with DB_PASSWORD; set only one of them",
+      problem: "conflicts with DB_PASSWORD; set only one of them",
       allowed: undefined,
     }]);
   }
@@ -65,13 +65,13 @@ Deno.test("password and password file win over what is below, whichever it is", 
 Deno.test("a password file must exist and hold a password", () => {
   assert.deepEqual(problemsOf({ DB_PASSWORD_FILE: "/no/such/file" }), [{
     setting: "DB_PASSWORD_FILE",
-    problem: "the file cannot be read: there is none at this path",
+    problem: "cannot read the file: no such file",
     allowed: undefined,
   }]);
   const readTextFile = readFrom({ "/secret": "\n" });
   assert.deepEqual(errorOf({ env: { DB_PASSWORD_FILE: "/secret" }, readTextFile }).problems, [{
     setting: "DB_PASSWORD_FILE",
-    problem: "the file holds no password",
+    problem: "the file is empty",
     allowed: undefined,
   }]);
 });
@@ -82,8 +82,8 @@ Deno.test({
   fn: () => {
     assert.deepEqual(problemsOf({ DB_PASSWORD_FILE: "/run/secrets/db_password" }), [{
       setting: "DB_PASSWORD_FILE",
-      problem: "the file cannot be read: Deno runs without permission for it; " +
-        "start it with --allow-read=<path>",
+      problem:
+        "cannot read the file: Deno has no read permission; start it with --allow-read=<path>",
       allowed: undefined,
     }]);
   },

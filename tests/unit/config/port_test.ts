@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import denoJson from "../../../deno.json" with { type: "json" };
-import { environmentNames, loadConfig, settingsInUse } from "../../../src/config/mod.ts";
+import { ConfigSource, environmentNames, loadConfig } from "../../../src/config/mod.ts";
 import { problemsOf, readFrom } from "./problems_of.ts";
 
 for (
@@ -38,7 +38,7 @@ Deno.test("the port: a bad PORT is called by its name", () => {
 });
 
 Deno.test("the port: the log says where it comes from", () => {
-  assert.deepEqual(settingsInUse({ env: { PORT: "9090" } }), {
+  assert.deepEqual(new ConfigSource({ env: { PORT: "9090" } }).settingsInUse(), {
     SERVER_PORT: { value: "9090", from: "PORT" },
   });
 });

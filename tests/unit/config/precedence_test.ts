@@ -101,8 +101,7 @@ Deno.test("an unreadable .env is a problem", () => {
   };
   assert.deepEqual(errorOf({ env: {}, envFile: ".env", readTextFile }).problems, [{
     setting: ".env",
-    problem: "the file cannot be read: Deno runs without permission for it; " +
-      "start it with --allow-read=<path>",
+    problem: "cannot read the file: Deno has no read permission; start it with --allow-read=<path>",
     allowed: undefined,
   }]);
 });

@@ -23,7 +23,7 @@ export function problemsOf(env: LoadOptions["env"]): readonly ConfigProblem[] {
 export function readFrom(files: Readonly<Record<string, string>>): (path: string) => string {
   return (path) => {
     const text = files[path];
-    if (text === undefined) throw new Deno.errors.NotFound(`no file ${path}`);
+    if (text === undefined) throw Object.assign(new Error(`no file ${path}`), { code: "ENOENT" });
     return text;
   };
 }

@@ -21,19 +21,19 @@ for (
       "clients are asked for certificates in cleartext",
       CA,
       "TLS_CERT_FILE",
-      "is not set, but TLS_CLIENT_CA_FILE needs it",
+      "is not set, but TLS_CLIENT_CA_FILE requires it",
     ],
     [
       "who needs one, without authorities",
       { ...PAIR, TLS_CLIENT_AUTH: "require" },
       "TLS_CLIENT_CA_FILE",
-      "is not set, but TLS_CLIENT_AUTH is; they go together",
+      "is not set, but TLS_CLIENT_AUTH requires it",
     ],
     [
       "no authority",
       { ...PAIR, TLS_CLIENT_CA_FILE: tlsPath("server-key") },
       "TLS_CLIENT_CA_FILE",
-      "the file holds no PEM certificate",
+      "the file contains no PEM certificate",
     ],
   ] as const
 ) {
@@ -53,8 +53,8 @@ Deno.test("a key of a kind that TLS cannot use is found before the first handsha
   const env = { TLS_CERT_FILE: tlsPath("unusable"), TLS_KEY_FILE: tlsPath("unusable-key") };
   assert.deepEqual(problemsOf(env), [{
     setting: "TLS_KEY_FILE",
-    problem: "TLS cannot use this kind of key",
-    allowed: "RSA from 2048 bits on, ECDSA on P-256, P-384 or P-521, Ed25519",
+    problem: "TLS does not support this type of key",
+    allowed: "RSA of at least 2048 bits, ECDSA on P-256, P-384 or P-521, Ed25519",
   }]);
 });
 
@@ -71,6 +71,9 @@ Deno.test("the files of TLS are read again with the same rules", () => {
   assert.equal(material.clientCa, pem("ca"));
   assert.throws(
     () => readTlsMaterial({ ...files!, key: tlsPath("client-key") }, Deno.readTextFileSync),
-    { name: "ConfigError", message: /TLS_KEY_FILE: the key does not belong to TLS_CERT_FILE/ },
+    {
+      name: "ConfigError",
+      message: /TLS_KEY_FILE: the key does not match the certificate of TLS_CERT_FILE/,
+    },
   );
 });

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import { settingsInUse } from "../../../src/config/mod.ts";
+import { ConfigSource } from "../../../src/config/mod.ts";
 
 Deno.test("settings in use: what was set, by the place that wins, without secrets", () => {
   const file = "DB_PORT=5433\nDATABASE_URL=postgresql://me:hunter2@db.internal/treasury\n";
-  const inUse = settingsInUse({
+  const inUse = new ConfigSource({
     env: { DB_NAME: "ledger", DB_MAX_CONNECTIONS: "", PGAPPNAME: "me@home", DB_PORT: "5434" },
     envFile: ".env",
     readTextFile: () => file,
-  });
+  }).settingsInUse();
   assert.deepEqual(inUse, {
     DATABASE_URL: { value: "[redacted]", from: "DATABASE_URL in .env" },
     DB_HOST: { value: "db.internal", from: "DATABASE_URL in .env" },
@@ -20,5 +20,5 @@ Deno.test("settings in use: what was set, by the place that wins, without secret
 });
 
 Deno.test("settings in use: nothing is set", () => {
-  assert.deepEqual(settingsInUse({ env: {} }), {});
+  assert.deepEqual(new ConfigSource({ env: {} }).settingsInUse(), {});
 });

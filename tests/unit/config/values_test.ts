@@ -41,7 +41,7 @@ for (const [name, text, value] of accepted) {
 
 const refused: readonly (readonly [name: keyof typeof settings, text: string, ...string[]])[] = [
   ["DB_HOST", "db1,,db2", '"db1,,db2" has an empty host'],
-  ["DB_HOST", "db1:5432", '"db1:5432" is a host with a port; ports have their own setting'],
+  ["DB_HOST", "db1:5432", '"db1:5432" contains a port, which has its own setting'],
   [
     "DB_HOST",
     "/run/postgresql",
@@ -62,7 +62,7 @@ const refused: readonly (readonly [name: keyof typeof settings, text: string, ..
   ["DB_CONNECTION_MAX_LIFETIME", "1h", '"1h" is not a number of seconds'],
   ["DB_KEEPALIVES", "maybe", '"maybe" is neither true nor false'],
   ["DB_NAME", "ö".repeat(32), `"${"ö".repeat(32)}" is longer than 63 bytes`],
-  ["DB_SCHEMA", "a,b", '"a,b" names more than one schema'],
+  ["DB_SCHEMA", "a,b", '"a,b" contains more than one schema'],
   ["SERVER_HOST", "not a host", '"not a host" is not a host name or IP address'],
   [
     "CORS_ALLOWED_ORIGINS",
@@ -89,13 +89,13 @@ const refused: readonly (readonly [name: keyof typeof settings, text: string, ..
   [
     "HEALTH_GRPC_DEPENDENCIES",
     "a=http://ann@a:1,b=http://b:1#c",
-    "the value has credentials in a URL (entry 1)",
-    "the value has a path in a URL (entry 2)",
+    "the value has a URL with credentials (entry 1)",
+    "the value has a URL with a path (entry 2)",
   ],
   [
     "HEALTH_GRPC_DEPENDENCIES",
     "a=http://a:1,a=http://b:1",
-    "the value has the same name twice (entry 2)",
+    "the value has a duplicate name (entry 2)",
   ],
   [
     "HEALTH_GRPC_DEPENDENCIES",
@@ -105,13 +105,13 @@ const refused: readonly (readonly [name: keyof typeof settings, text: string, ..
   [
     "HEALTH_GRPC_DEPENDENCIES",
     "a b=ftp://ann:b@a:1/path?critical=maybe&service=a/b&x=1",
-    "the value has a name with other characters than letters, digits, '.', '_' and '-' (entry 1)",
+    "the value has a name with characters other than letters, digits, '.', '_' and '-' (entry 1)",
     "the value has a URL that is not http or https (entry 1)",
-    "the value has credentials in a URL (entry 1)",
-    "the value has a path in a URL (entry 1)",
+    "the value has a URL with credentials (entry 1)",
+    "the value has a URL with a path (entry 1)",
     "the value has a URL parameter other than critical and service (entry 1)",
-    "the value has a critical that is neither true nor false (entry 1)",
-    "the value has a service that is not the name of a gRPC service (entry 1)",
+    "the value has a critical parameter that is neither true nor false (entry 1)",
+    "the value has a service parameter that is not a gRPC service name (entry 1)",
   ],
 ];
 

@@ -95,25 +95,25 @@ Deno.test("TLS files: a pair that is half written for a moment is no news", asyn
   assert.equal(test.expires(), EXPIRES.next);
 });
 
-const KEY = "TLS_KEY_FILE: the key does not belong to TLS_CERT_FILE";
+const KEY = "TLS_KEY_FILE: the key does not match the certificate of TLS_CERT_FILE";
 for (
   const [title, texts, problems] of [
     ["the key of another certificate", { cert: NEXT.cert }, [KEY]],
-    ["no PEM", { cert: "none" }, ["TLS_CERT_FILE: the file holds no PEM certificate"]],
+    ["no PEM", { cert: "none" }, ["TLS_CERT_FILE: the file contains no PEM certificate"]],
     ["a part of a certificate", { cert: NEXT.cert.slice(0, 300) }, [
-      "TLS_CERT_FILE: the file holds no PEM certificate",
+      "TLS_CERT_FILE: the file contains no PEM certificate",
     ]],
     ["a part of a key", { key: FIRST.key.slice(0, 100) }, [
-      "TLS_KEY_FILE: the file holds no PEM private key without a passphrase",
+      "TLS_KEY_FILE: the file contains no unencrypted PEM private key",
     ]],
     ["empty files", { cert: "", key: "" }, [
-      "TLS_CERT_FILE: the file holds no PEM certificate",
-      "TLS_KEY_FILE: the file holds no PEM private key without a passphrase",
+      "TLS_CERT_FILE: the file contains no PEM certificate",
+      "TLS_KEY_FILE: the file contains no unencrypted PEM private key",
     ]],
     ["a key that TLS does not know", { cert: pem("unusable"), key: pem("unusable-key") }, [
-      "TLS_KEY_FILE: TLS cannot use this kind of key",
+      "TLS_KEY_FILE: TLS does not support this type of key",
     ]],
-    ["no authority", { ca: "" }, ["TLS_CLIENT_CA_FILE: the file holds no PEM certificate"]],
+    ["no authority", { ca: "" }, ["TLS_CLIENT_CA_FILE: the file contains no PEM certificate"]],
   ] as const
 ) {
   Deno.test(`TLS files: ${title} is logged once, and nothing changes`, async () => {
@@ -146,7 +146,7 @@ Deno.test("TLS files: one that is gone is logged once, and again when it is gone
     await test.look(4);
   }
   assert.deepEqual(test.logs[1]?.problems, [
-    "TLS_KEY_FILE: the file cannot be read: there is none at this path",
+    "TLS_KEY_FILE: cannot read the file: no such file",
   ]);
   assert.deepEqual(test.applied, []);
 });

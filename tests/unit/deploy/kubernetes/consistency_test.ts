@@ -129,9 +129,9 @@ function selects(selector: Record<string, string>, labels: Record<string, string
 
 async function mostConnections(directory: string, maxReplicas: number): Promise<number> {
   const [{ spec }] = await readManifests("base/deployment.yaml");
-  const { DB_MAX_CONNECTIONS, DB_REPLICAS } = await settingsOf(directory);
-  assert.equal(Number(DB_REPLICAS), maxReplicas + spec.strategy.rollingUpdate.maxSurge);
-  return Number(DB_REPLICAS) * Number(DB_MAX_CONNECTIONS);
+  const { DB_MAX_CONNECTIONS, DB_SERVICE_INSTANCES } = await settingsOf(directory);
+  assert.equal(Number(DB_SERVICE_INSTANCES), maxReplicas + spec.strategy.rollingUpdate.maxSurge);
+  return Number(DB_SERVICE_INSTANCES) * Number(DB_MAX_CONNECTIONS);
 }
 
 Deno.test("Kubernetes: all replicas together find a connection for each of theirs", async () => {

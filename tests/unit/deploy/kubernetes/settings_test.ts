@@ -10,7 +10,7 @@ async function configOf(directory: string): Promise<Config> {
   const files = new Map([[`${SECRETS}password`, "secret"], [`${SECRETS}ca.crt`, CA]]);
   const readTextFile = (path: string) => {
     const text = files.get(path);
-    if (text === undefined) throw new Deno.errors.NotFound(path);
+    if (text === undefined) throw Object.assign(new Error(path), { code: "ENOENT" });
     return text;
   };
   return loadConfig({ env: await settingsOf(directory), readTextFile });
