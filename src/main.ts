@@ -23,18 +23,18 @@ import { combineObservers, createTracing, type Tracing } from "./telemetry/traci
 
 const { version } = denoJson;
 
-/** The process could not start because of its settings. */
+/** The configuration is invalid. */
 const EXIT_BAD_CONFIG = 2;
 const EXIT_FAILURE = 1;
 
-/** How the process tells of itself, from its first moment on. */
+/** The logger and the tracing of the process. */
 interface Telemetry {
   readonly logger: Logger;
   readonly redactor: Redactor;
   readonly tracing: Tracing | undefined;
 }
 
-/** Puts the parts together and serves until the process is told to stop. */
+/** Wires the parts together and serves until the process receives a stop signal. */
 async function serve(config: Config, telemetry: Telemetry): Promise<void> {
   const { logger, tracing } = telemetry;
   const startedAt = new Date();
@@ -47,7 +47,7 @@ async function serve(config: Config, telemetry: Telemetry): Promise<void> {
   using metrics = new Metrics({ version, runtime });
   const observers = tracing === undefined ? metrics : combineObservers(metrics, tracing);
   const expose = (accept: string | null) => metrics.expose(accept);
-  // First, so that it is closed last and tells of the shutdown too.
+  // First, so that it is closed last and reports the shutdown too.
   await using metricsServer = config.metrics.address && new MetricsServer({
     address: config.metrics.address,
     limits: config.server,
@@ -58,7 +58,7 @@ async function serve(config: Config, telemetry: Telemetry): Promise<void> {
   await using parts = new AsyncDisposableStack();
   const database = parts.adopt(
     createDatabase(config, telemetry, observers.databaseObserver),
-    // By now every request has ended, so whatever still runs has lost its caller.
+    // By now every request has ended, so running operations have no caller.
     (database) => database.close({ timeoutMs: DATABASE_CLOSE_TIMEOUT_MS }),
   );
   parts.use(stopUseOnSignal(database, logger));
@@ -74,7 +74,7 @@ async function serve(config: Config, telemetry: Telemetry): Promise<void> {
     }),
     async (registry) => {
       await registry.close();
-      logger.info({ event: "health.stopped" }, "No health check is running any more");
+      logger.info({ event: "health.stopped" }, "Health checks stopped");
     },
   );
   using history = new HealthHistory(registry);
@@ -111,14 +111,14 @@ async function serve(config: Config, telemetry: Telemetry): Promise<void> {
   logger.info({ event: "service.started", url: url.href }, `Serving on ${url.href}`);
 
   const signal = await stopSignal(() => {
-    logger.warn({ event: "service.forced" }, "Stopped by force, not everything had finished");
+    logger.warn({ event: "service.forced" }, "Forced to exit before all requests finished");
     Deno.exit(EXIT_FAILURE);
   });
   logger.info({ event: "service.stopping", signal }, `Stopping on ${signal}`);
   registry.beginShutdown();
   shutdown.abort();
   await server.close();
-  logger.info({ event: "service.stopped" }, "No request is running any more");
+  logger.info({ event: "service.stopped" }, "All requests have finished");
 }
 
 function createDatabase(
@@ -139,7 +139,7 @@ function logCheckErrors(logger: Logger): (dependency: string, error: unknown) =>
   return (dependency, err) => {
     const { level, repeats } = limit.weigh(dependency, "error");
     const fields = { event: "health.check_failed", dependency, ...repeats, err };
-    logger[level](fields, "A health check broke");
+    logger[level](fields, "A health check failed with an unexpected error");
   };
 }
 

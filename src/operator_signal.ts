@@ -1,30 +1,33 @@
 import type { DatabaseManager } from "./database/mod.ts";
 import type { Logger } from "./log/mod.ts";
 
-/** Not SIGUSR1, on which runtimes open a debugger. Windows has neither. */
+/** Not SIGUSR1, with which runtimes start a debugger. Windows has neither. */
 const SIGNAL: Deno.Signal | undefined = Deno.build.os === "windows" ? undefined : "SIGUSR2";
 
 /**
- * Lets the operator of a running service stop its use of the database by a signal, and give it back
- * by the same signal: each one undoes what is so. Until this is disposed, SIGUSR2 does not end the
- * process. Whoever may send a signal may as well kill, so it opens nothing to an attacker.
+ * Lets an operator stop the database access of a running service with SIGUSR2, and resume it with the
+ * same signal: each signal toggles it. Until this is disposed, SIGUSR2 does not end the process. It
+ * gives an attacker no new power, because whoever may send a signal may also kill the process.
  */
 export function stopUseOnSignal(
   { lanes }: Pick<DatabaseManager, "lanes">,
   logger: Logger,
 ): Disposable {
   if (SIGNAL === undefined) return { [Symbol.dispose]: () => {} };
-  // The primary is stopped last and given back first: in between nothing is news but its own step.
+  // The primary is stopped last and resumed first, so that only its own change is reported.
   const circuits = [...lanes.values()].map(({ circuit }) => circuit);
   const onSignal = () => {
     if (circuits.some(isForced)) {
       for (const circuit of circuits) circuit.reset();
       const fields = { event: "database.use_allowed", signal: SIGNAL };
-      logger.warn(fields, `${SIGNAL} gave the database back`);
+      logger.warn(fields, `Database access resumed by ${SIGNAL}`);
     } else {
       for (const circuit of circuits.toReversed()) circuit.forceOpen(`by ${SIGNAL}`);
       const fields = { event: "database.use_stopped", signal: SIGNAL };
-      logger.warn(fields, `${SIGNAL} stopped the use of the database, until it comes again`);
+      logger.warn(
+        fields,
+        `Database access stopped by ${SIGNAL}; send ${SIGNAL} again to resume it`,
+      );
     }
   };
   Deno.addSignalListener(SIGNAL, onSignal);

@@ -5,20 +5,18 @@ const STOP_SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   : ["SIGINT", "SIGTERM"];
 
 /**
- * One Ctrl-C can arrive twice: the terminal sends it to the whole process group, and `deno task`
- * and npx pass on what they get. Later than this it is a second one.
+ * One Ctrl-C can arrive twice: the terminal sends SIGINT to the whole process group, and `deno task`
+ * and npx forward it. A signal later than this counts as a second one.
  */
 const SAME_SIGNAL_MS = 500;
 
 /**
- * Time for what still runs on the database, after SHUTDOWN_TIMEOUT has ended the requests. Together
- * they stay inside of the specification's 30 seconds.
+ * Maximum time for database operations to finish on shutdown, after SHUTDOWN_TIMEOUT has ended the
+ * requests. Together they are within the 30 seconds of the specification.
  */
 export const DATABASE_CLOSE_TIMEOUT_MS = 2_000;
 
-/**
- * Resolves when the process is told to stop. From then on, each further signal calls `onNext`.
- */
+/** Resolves on the first SIGINT or SIGTERM. Each later one calls `onNext`. */
 export function stopSignal(onNext: () => void): Promise<Deno.Signal> {
   const { promise, resolve } = Promise.withResolvers<Deno.Signal>();
   let stoppedAt: number | undefined;
@@ -35,14 +33,17 @@ export function stopSignal(onNext: () => void): Promise<Deno.Signal> {
   return promise;
 }
 
-/** A bug must not take the service down; it must be seen. */
+/** Logs unhandled rejections and uncaught errors, which are bugs, instead of ending the process. */
 export function reportStrayErrors(logger: Logger): void {
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
-    logger.error({ event: "bug.unhandled_rejection", err: event.reason }, "A promise had no owner");
+    logger.error(
+      { event: "bug.unhandled_rejection", err: event.reason },
+      "Unhandled promise rejection",
+    );
   });
   globalThis.addEventListener("error", (event) => {
     event.preventDefault();
-    logger.error({ event: "bug.uncaught_error", err: event.error }, "An error had no owner");
+    logger.error({ event: "bug.uncaught_error", err: event.error }, "Uncaught error");
   });
 }

@@ -1,7 +1,7 @@
 /**
- * Which versions of Deno this service may run on for months.
+ * Which versions of Deno are safe for this service in production.
  *
- * Its HTTP/2 is Deno's `node:http2`, and there every version has had one of two faults:
+ * Its HTTP/2 is Deno's `node:http2`, in which every version has one of two defects:
  *
  * - below 2.9.4, a session that has closed is never released. Alive after a forced GC, of 1,000 on a
  *   bare server: 2.7.14, 2.8.3, 2.9.0 and 2.9.3: 1,000; 2.9.4 and 2.9.6: 0. With this service's
@@ -9,7 +9,7 @@
  * - from 2.9.4 on, a client's GOAWAY can abort the process (denoland/deno issue 36788). That one is
  *   harmless here, because `src/server` drops the frame before `node:http2` sees it.
  *
- * `deno task bench:runtime --deno X.Y.Z` tells whether another version has either of them.
+ * `deno task bench:runtime --deno X.Y.Z` shows whether another version has one of them.
  *
  * @module
  */
@@ -17,44 +17,44 @@
 /** The first version that releases closed HTTP/2 sessions. */
 export const FIRST_WITHOUT_LEAK = "2.9.4";
 
-/** The newest version that was tried, and the one that the project uses: `deno task pin` sets it. */
+/** The newest tested version, and the version that the project uses; set by `deno task pin`. */
 export const NEWEST_TRIED = "2.9.6";
 
 /**
- * `safe`: neither leaks nor dies, as far as it was measured. `leaks`: each closed HTTP/2 connection
- * stays in memory. `untried`: nobody has measured it.
+ * `safe`: neither leaks nor crashes in the benchmark. `leaks`: each closed HTTP/2 connection stays in
+ * memory. `untried`: not tested.
  */
 export type RuntimeSafety = "safe" | "leaks" | "untried";
 
-/** What is known of one version of Deno. */
+/** The assessment of one version of Deno. */
 export interface Runtime {
-  /** As Deno tells it, such as 2.9.6. */
+  /** As in `Deno.version.deno`, such as 2.9.6. */
   readonly version: string;
   readonly safety: RuntimeSafety;
-  /** What is wrong and what to do, for an operator; undefined for a version that is safe. */
+  /** What is wrong and what to do; undefined for a safe version. */
   readonly advice: string | undefined;
 }
 
-/** Judges a version of Deno, such as `Deno.version.deno`. One that cannot be read is untried. */
+/** Assesses a version of Deno, such as `Deno.version.deno`. An unparsable version is `untried`. */
 export function judgeRuntime(version: string): Runtime {
   const safety = safetyOf(version);
   return { version, safety, advice: ADVICE[safety]?.(version) };
 }
 
 const USE_PINNED =
-  `use Deno ${NEWEST_TRIED}, for example by \`npx -y deno@${NEWEST_TRIED} task start\``;
+  `use Deno ${NEWEST_TRIED}, for example with \`npx -y deno@${NEWEST_TRIED} task start\``;
 
 const ADVICE: Readonly<Record<RuntimeSafety, ((version: string) => string) | undefined>> = {
   safe: undefined,
   leaks: (version) =>
-    `Deno ${version} keeps 20 to 60 KB of memory for each HTTP/2 connection that has closed, and ` +
-    `probes open new ones all the time: ${USE_PINNED}`,
+    `Deno ${version} leaks 20 to 60 KB of memory for each closed HTTP/2 connection, and probes ` +
+    `open new ones all the time: ${USE_PINNED}`,
   untried: (version) =>
-    `Nobody has tried this service on Deno ${version}, which may leak memory or crash when HTTP/2 ` +
-    `clients leave: ${USE_PINNED}, or try yours by \`deno task bench:runtime --deno ${version}\``,
+    `This service has not been tested on Deno ${version}, which may leak memory or crash when ` +
+    `HTTP/2 clients disconnect: ${USE_PINNED}, or test yours with \`deno task bench:runtime --deno ${version}\``,
 };
 
-/** A canary or a release candidate (2.9.6+a1b2c3d, 2.9.6-rc.1) has code that no release has. */
+/** A canary or a release candidate (2.9.6+a1b2c3d, 2.9.6-rc.1) contains unreleased code. */
 const VERSION = /^(?<release>\d+\.\d+\.\d+)(?<suffix>.*)$/;
 
 function safetyOf(version: string): RuntimeSafety {
@@ -64,7 +64,7 @@ function safetyOf(version: string): RuntimeSafety {
   return suffix === "" && compare(release, NEWEST_TRIED) <= 0 ? "safe" : "untried";
 }
 
-/** Negative when `a` is the older one of two releases, 0 when they are the same. */
+/** Negative if `a` is older than `b`, 0 if they are equal. */
 function compare(a: string, b: string): number {
   const [left, right] = [a.split(".").map(Number), b.split(".").map(Number)];
   for (const [index, part] of left.entries()) {

@@ -20,9 +20,12 @@ export type Report = (setting: string, problem: string, allowed?: string) => voi
  * ```
  */
 export class ConfigError extends Error {
+  /** Always `ConfigError`. */
   override readonly name = "ConfigError";
+  /** At least one, in the order of the settings. */
   readonly problems: readonly ConfigProblem[];
 
+  /** Composes the message from the problems, of which there is at least one. */
   constructor(problems: readonly ConfigProblem[]) {
     const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
     super([`Configuration is invalid (${count}):`, ...problems.map(describe)].join("\n"));

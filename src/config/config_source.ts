@@ -32,8 +32,6 @@ const MAINTENANCE_DATABASE = "postgres";
  * name (certificates, passwords) are read by each `load`.
  *
  * ```ts
- * import { ConfigSource } from "./src/config/mod.ts";
- *
  * const source = new ConfigSource({ env: { DB_HOST: "db.internal" } });
  * source.load().database.hosts; // [{ host: "db.internal", port: 5432 }]
  * source.settingsInUse(); // { DB_HOST: { value: "db.internal", from: "DB_HOST" } }
@@ -131,8 +129,6 @@ export class ConfigSource {
  * Reads and validates every setting in one step; see {@linkcode ConfigSource.load}.
  *
  * ```ts
- * import { loadConfig } from "./src/config/mod.ts";
- *
  * const config = loadConfig({ env: { DB_HOST: "db.internal" } });
  * config.database.hosts; // [{ host: "db.internal", port: 5432 }]
  * ```

@@ -23,6 +23,7 @@ export const connectionParameters = [
   "search_path",
 ] as const;
 
+/** The name of a parameter of a connection string. */
 export type ConnectionParameter = (typeof connectionParameters)[number];
 
 /** The parameters that a connection string sets, without empty ones. */
@@ -44,8 +45,6 @@ const ENCODE_HINT = "characters such as @ : / % in user or password must be perc
  * Several hosts and their ports come as lists: `h1:5432,h2` gives host `h1,h2`, port `5432,`.
  *
  * ```ts
- * import { parseConnectionUri } from "./src/config/connection_uri.ts";
- *
  * parseConnectionUri("postgresql://ann:p%40ss@[::1]:5433/ledger?sslmode=require").get("host"); // "::1"
  * ```
  *

@@ -12,4 +12,6 @@ export { passwordInFile } from "./password.ts";
 export type { ConfigSourceOptions } from "./places.ts";
 export { readTlsMaterial } from "./server_tls.ts";
 export { Secret } from "./secret.ts";
+export type { TextSchema, ValueType } from "./values/value_type.ts";
+export { type ConnectionParameter, connectionParameters } from "./connection_uri.ts";
 export { environmentNames, type Setting, type SettingGroup, settingGroups } from "./settings.ts";

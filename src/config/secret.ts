@@ -5,8 +5,6 @@ const REDACTED = "[redacted]";
  * concatenation give `[redacted]`.
  *
  * ```ts
- * import { Secret } from "./src/config/mod.ts";
- *
  * const password = new Secret("hunter2");
  * `${password}`; // "[redacted]"
  * password.reveal(); // "hunter2"
@@ -15,6 +13,7 @@ const REDACTED = "[redacted]";
 export class Secret {
   readonly #value: string;
 
+  /** Wraps a secret text. */
   constructor(value: string) {
     this.#value = value;
   }
@@ -24,18 +23,22 @@ export class Secret {
     return this.#value;
   }
 
+  /** `[redacted]`. */
   toString(): string {
     return REDACTED;
   }
 
+  /** `[redacted]`. */
   toJSON(): string {
     return REDACTED;
   }
 
+  /** `[redacted]`, in Deno. */
   [Symbol.for("Deno.customInspect")](): string {
     return REDACTED;
   }
 
+  /** `[redacted]`, in Node.js and Bun. */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return REDACTED;
   }

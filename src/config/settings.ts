@@ -37,7 +37,9 @@ export const settingGroups: readonly SettingGroup[] = [
 
 /** Settings that the documentation lists under one heading. */
 export interface SettingGroup {
+  /** The heading. */
   readonly title: string;
+  /** By name, in the order of the documentation. */
   readonly settings: Readonly<Record<string, Setting>>;
 }
 

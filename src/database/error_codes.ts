@@ -1,10 +1,10 @@
-/** What an error code means to whoever gets it. */
+/** Properties of an error code. */
 interface Meaning {
-  /** Whether the same call may succeed later with nothing changed. */
+  /** Whether the same call may succeed later without intervention. */
   readonly retryable: boolean;
-  /** Whether it says that the database cannot be used at all at the moment. */
+  /** Whether it means that the database is unavailable. */
   readonly outage: boolean;
-  /** One sentence that is safe to send to any client. */
+  /** One sentence without internal details, safe to send to any client. */
   readonly publicMessage: string;
 }
 
@@ -31,56 +31,58 @@ const refused = (publicMessage: string): Meaning => ({
 
 /** Every code of a {@linkcode DatabaseError}. Codes are stable: clients and alerts rely on them. */
 export const ERROR_CODES = {
-  CONNECTION_REFUSED: outage("The database server refuses connections."),
-  HOST_UNREACHABLE: outage("The database host cannot be reached."),
+  CONNECTION_REFUSED: outage("The database server refused the connection."),
+  HOST_UNREACHABLE: outage("The database host is unreachable."),
   HOST_NOT_FOUND: outage("The database host name cannot be resolved."),
-  CONNECT_TIMEOUT: outage("The database server did not accept a connection in time."),
+  CONNECT_TIMEOUT: outage("Connecting to the database timed out."),
   CONNECTION_LOST: outage("The connection to the database was lost."),
-  PING_TIMEOUT: outage("The database did not answer in time."),
-  SERVER_STARTING: outage("The database server is starting, stopping or recovering."),
+  PING_TIMEOUT: outage("The database did not respond in time."),
+  SERVER_STARTING: outage("The database server is starting up, shutting down or in recovery."),
   SERVER_SHUTTING_DOWN: outage("The database server is shutting down."),
-  WRONG_SERVER_ROLE: outage("No database server has the requested role."),
-  AUTHENTICATION_FAILED: misconfigured("The database rejected the service's credentials."),
+  WRONG_SERVER_ROLE: outage("No database server has the required role."),
+  AUTHENTICATION_FAILED: misconfigured("The database rejected the credentials of the service."),
   DATABASE_NOT_FOUND: misconfigured("The configured database does not exist."),
-  TLS_FAILED: misconfigured("No secure connection to the database could be made."),
+  TLS_FAILED: misconfigured("The TLS connection to the database failed."),
   CONNECTION_REJECTED: misconfigured("The database server rejected the connection."),
   POOLER_MISMATCH: misconfigured(
-    "A connection pooler is in the way that the service is not set up for.",
+    "The service is not configured for the connection pooler in front of the database.",
   ),
-  // Not an outage: the connections that are open go on working, and an open circuit would stop them.
-  TOO_MANY_CONNECTIONS: busy("The database server has no free connection slot."),
-  // Not an outage: a full disk stops writes, and reads go on.
+  // Not an outage: open connections keep working, and an open circuit would stop them.
+  TOO_MANY_CONNECTIONS: busy("The database server has no free connection slots."),
+  // Not an outage: a full disk fails writes, but not reads.
   OUT_OF_RESOURCES: busy("The database server is out of disk space or memory."),
-  ACQUIRE_TIMEOUT: busy("No database connection became free in time."),
-  QUEUE_FULL: busy("Too many callers wait for a database connection."),
-  CIRCUIT_OPEN: outage("The database failed or was stopped, so it is not asked at the moment."),
-  STOPPED_BY_OPERATOR: outage("An operator has stopped the use of the database."),
-  NOT_PREPARED: outage("The database is not prepared for use yet."),
+  ACQUIRE_TIMEOUT: busy("Timed out waiting for a database connection."),
+  QUEUE_FULL: busy("Too many callers are waiting for a database connection."),
+  CIRCUIT_OPEN: outage("Database access is suspended because the database is unavailable."),
+  STOPPED_BY_OPERATOR: outage("An operator has stopped database access."),
+  NOT_PREPARED: outage("The database schema is not ready yet."),
   POOL_CLOSED: refused("The service is shutting down."),
-  ABORTED: refused("The database operation was aborted."),
-  STATEMENT_TIMEOUT: busy("The database operation took too long and was stopped."),
-  LOCK_TIMEOUT: busy("Another operation holds a lock on the data for too long."),
-  SERIALIZATION_FAILURE: busy("The transaction conflicted with another one."),
-  DEADLOCK: busy("The transaction and another one waited for each other."),
-  UNIQUE_VIOLATION: refused("Such an entry exists already."),
-  CONSTRAINT_VIOLATION: refused("The data breaks a rule of the database."),
-  TRANSACTION_ABORTED: refused("The transaction was rolled back because a statement had failed."),
-  // Not retryable and not an outage: whoever tries again must look first whether it is done.
-  COMMIT_UNKNOWN: refused("It is unknown whether the change was committed."),
-  READ_ONLY: refused("The database is read-only at the moment."),
-  INVALID_USE: refused("The service used the database in a wrong way."),
-  INSUFFICIENT_PRIVILEGE: refused("The service may not do this in the database."),
-  QUERY_FAILED: refused("The database could not run the query."),
-  MIGRATION_DIRTY: misconfigured("A database migration was left unfinished."),
+  ABORTED: refused("The database operation was canceled."),
+  STATEMENT_TIMEOUT: busy("The database operation timed out."),
+  LOCK_TIMEOUT: busy("Timed out waiting for a lock held by another operation."),
+  SERIALIZATION_FAILURE: busy("The transaction conflicted with another transaction."),
+  DEADLOCK: busy("The transaction was rolled back because of a deadlock."),
+  UNIQUE_VIOLATION: refused("An entry with this key already exists."),
+  CONSTRAINT_VIOLATION: refused("The data violates a database constraint."),
+  TRANSACTION_ABORTED: refused(
+    "The transaction was rolled back because one of its statements failed.",
+  ),
+  // Not retryable: the caller must first check whether the transaction took effect.
+  COMMIT_UNKNOWN: refused("It is unknown whether the transaction was committed."),
+  READ_ONLY: refused("The database is read-only."),
+  INVALID_USE: refused("The service used the database incorrectly."),
+  INSUFFICIENT_PRIVILEGE: refused("The service lacks a database privilege for this operation."),
+  QUERY_FAILED: refused("The database failed to execute the query."),
+  MIGRATION_DIRTY: misconfigured("A database migration did not complete."),
   MIGRATION_FAILED: misconfigured("A database migration failed."),
-  MIGRATION_LOCKED: outage("Another process is migrating the database."),
+  MIGRATION_LOCKED: outage("Another process is running database migrations."),
 } as const satisfies Record<string, Meaning>;
 
+/** A code of a {@linkcode DatabaseError}. */
 export type DatabaseErrorCode = keyof typeof ERROR_CODES;
 
 /**
- * SQLSTATE to code. Five characters name one condition, two a whole class; the
- * longer match wins. Source: PostgreSQL documentation, appendix A.
+ * SQLSTATE to code. Five characters are one condition, two a class; the longer match takes precedence. Source: PostgreSQL documentation, appendix A.
  */
 const SQLSTATES: Readonly<Record<string, DatabaseErrorCode>> = {
   "08": "CONNECTION_LOST",
@@ -98,10 +100,10 @@ const SQLSTATES: Readonly<Record<string, DatabaseErrorCode>> = {
   "42501": "INSUFFICIENT_PRIVILEGE",
   "53": "OUT_OF_RESOURCES",
   "53300": "TOO_MANY_CONNECTIONS",
-  // A limit that the statement itself is over, such as temp_file_limit.
+  // The statement exceeded a configured limit, such as temp_file_limit.
   "53400": "QUERY_FAILED",
   "55P03": "LOCK_TIMEOUT",
-  // statement_timeout, or somebody's pg_cancel_backend, which mostly has the same reason.
+  // statement_timeout, or pg_cancel_backend, which administrators mostly use for the same reason.
   "57014": "STATEMENT_TIMEOUT",
   "57P01": "SERVER_SHUTTING_DOWN",
   "57P02": "SERVER_SHUTTING_DOWN",
@@ -140,17 +142,44 @@ const DRIVER_CODES: Readonly<Record<string, DatabaseErrorCode>> = {
   SASL_SIGNATURE_MISMATCH: "AUTHENTICATION_FAILED",
 };
 
-/** The code for a server's SQLSTATE; `QUERY_FAILED` when the failure is the statement's own. */
+/** The code for an SQLSTATE of the server; `QUERY_FAILED` if the statement itself failed. */
 export function codeOfSqlState(sqlState: string): DatabaseErrorCode {
   return SQLSTATES[sqlState] ?? SQLSTATES[sqlState.slice(0, 2)] ?? "QUERY_FAILED";
 }
 
-/** The code for a socket, resolver or driver error code; undefined when it is none of these. */
+/** The code for an error code of a socket, the resolver or the driver; undefined for any other. */
 export function codeOfSocketError(code: string): DatabaseErrorCode | undefined {
   return SYSTEM_CODES[code] ?? DRIVER_CODES[code];
 }
 
-/** The code for an error of the operating system or the resolver; undefined when it is neither. */
+/** The code for an error code of the operating system or the resolver; undefined for any other. */
 export function codeOfSystemError(code: string): DatabaseErrorCode | undefined {
   return SYSTEM_CODES[code];
+}
+
+/** The SQLSTATE of nearly every error that PgBouncer itself reports. */
+const PROTOCOL_VIOLATION = "08P01";
+
+/** PgBouncer's own messages, which are not localized, and those that it forwards from a login. */
+const POOLER_MESSAGES: readonly (readonly [RegExp, DatabaseErrorCode])[] = [
+  [/^(query_wait_timeout|no more connections allowed)/, "TOO_MANY_CONNECTIONS"],
+  [/cannot connect to server|^server login has been failing/, "CONNECTION_REFUSED"],
+  [/authentication failed|^(no such user|login rejected|TLS required)/, "AUTHENTICATION_FAILED"],
+  [/^(no such database|database ".*" does not exist)/, "DATABASE_NOT_FOUND"],
+  [/shutting down|shut down/, "SERVER_SHUTTING_DOWN"],
+  [/^unsupported startup parameter/, "POOLER_MISMATCH"],
+];
+
+/**
+ * The code for an error that PgBouncer itself reports; undefined for an error of the server. PgBouncer
+ * has one SQLSTATE for nearly all of them, so only the message distinguishes them.
+ *
+ * Source: PgBouncer 1.18, src/client.c, src/janitor.c and src/objects.c.
+ */
+export function codeOfPoolerError(
+  sqlState: string,
+  message: string,
+): DatabaseErrorCode | undefined {
+  if (sqlState !== PROTOCOL_VIOLATION) return undefined;
+  return POOLER_MESSAGES.find(([pattern]) => pattern.test(message))?.[1];
 }

@@ -1,10 +1,10 @@
 import {
+  codeOfPoolerError,
   codeOfSocketError,
   codeOfSqlState,
   type DatabaseErrorCode,
   ERROR_CODES,
 } from "./error_codes.ts";
-import { codeOfPoolerError } from "./pooler_errors.ts";
 
 export type { DatabaseErrorCode } from "./error_codes.ts";
 

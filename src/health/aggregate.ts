@@ -2,21 +2,22 @@ import { type DependencyHealth, ServiceStatus } from "../../gen/treasury/v1/heal
 
 const { HEALTHY, DEGRADED, UNHEALTHY } = ServiceStatus;
 
-/** What the dependencies together mean for the service. */
+/** The health of the service, derived from its dependencies. */
 export interface Verdict {
+  /** HEALTHY, DEGRADED or UNHEALTHY. */
   readonly status: ServiceStatus;
-  /** One sentence for people. */
+  /** A human-readable summary. */
   readonly message: string;
 }
 
 /**
- * Judges the service by its dependencies. The first rule that fits decides:
+ * Derives the health of the service from its dependencies. The first matching rule applies:
  *
  * 1. A critical dependency is UNHEALTHY: UNHEALTHY.
- * 2. A dependency is DEGRADED, or one that is not critical is UNHEALTHY: DEGRADED.
- * 3. Otherwise, also with no dependency at all: HEALTHY.
+ * 2. Any dependency is DEGRADED, or a non-critical one is UNHEALTHY: DEGRADED.
+ * 3. Otherwise, or without any dependency: HEALTHY.
  *
- * A dependency without a status counts as UNHEALTHY: what is not known to work does not work.
+ * A dependency without a status counts as UNHEALTHY.
  */
 export function aggregate(dependencies: readonly DependencyHealth[]): Verdict {
   const impaired = dependencies.filter(({ status }) => status !== HEALTHY);

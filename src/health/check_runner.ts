@@ -4,17 +4,17 @@ import { CheckTimer, type DependencyChecker, type Finding } from "./checker.ts";
 import type { WallClock } from "./clock.ts";
 
 /**
- * How long after a change the dependency is checked again, in milliseconds. Changes come in bursts
- * (a server restart ends many connections), and a checker that changes its own dependency must not
- * spin.
+ * Delay between a change of the dependency and the check that follows, in milliseconds. Changes come
+ * in bursts (a server restart ends many connections), and a checker that changes its own dependency
+ * must not cause a busy loop.
  */
 const SETTLE_MS = 50;
 
-/** Hears of every check, for metrics and traces. */
+/** Observes every check, for metrics and traces. */
 export interface HealthObserver {
   /**
-   * Makes a check with `run`, which never rejects, and passes on its result. What `run` does is done
-   * inside, so an asynchronous context can be set. Must not throw.
+   * Calls `run`, which never rejects, and returns its result. The check happens inside the call, so
+   * that an asynchronous context can be set. Must not throw.
    */
   readonly check: (
     dependency: string,
@@ -22,17 +22,17 @@ export interface HealthObserver {
   ) => Promise<DependencyHealth>;
 }
 
-/** Settings of a {@linkcode CheckRunner}. */
+/** What a {@linkcode CheckRunner} reports to, and its clock. */
 export interface CheckRunnerOptions {
   readonly clock: WallClock;
   readonly observer?: HealthObserver | undefined;
-  /** Called when `latest` was replaced. */
+  /** Called after each change of `latest`. */
   readonly onResult: () => void;
-  /** Gets what the checker threw. */
+  /** Called with an error that the checker threw. */
   readonly onError: (dependency: string, error: unknown) => void;
 }
 
-/** Runs one checker: never twice at once, never longer than its limit, and never failing. */
+/** Runs one checker: one check at a time, each within the time limit. Its `run` never rejects. */
 export class CheckRunner {
   readonly checker: DependencyChecker;
   readonly #options: CheckRunnerOptions;
@@ -47,23 +47,23 @@ export class CheckRunner {
     this.#options = options;
   }
 
-  /** The last result; undefined before the first check has ended. */
+  /** The last result; undefined before the first check has completed. */
   get latest(): DependencyHealth | undefined {
     return this.#latest;
   }
 
-  /** Checks now, or joins the check that is running. Never rejects. */
+  /** Starts a check, or joins the running one. Never rejects. */
   run(): Promise<DependencyHealth> {
     this.#running ??= this.#observed().finally(() => this.#running = undefined);
     return this.#running;
   }
 
-  /** From now on, checks soon after each change that the checker notices. */
+  /** Starts to run a check shortly after each change that the checker notices. */
   follow(): void {
     this.#unfollow ??= this.checker.onChange?.(() => this.#recheckSoon());
   }
 
-  /** Ends the check that is running and all that would follow. */
+  /** Aborts the running check and prevents further ones. */
   async close(): Promise<void> {
     this.#unfollow?.();
     this.#options.clock.clearTimeout(this.#recheckTimer);
@@ -75,7 +75,7 @@ export class CheckRunner {
     if (this.#closing.signal.aborted) return;
     this.#recheckTimer ??= this.#options.clock.setTimeout(() => {
       this.#recheckTimer = undefined;
-      // A check that began before the change may have missed it, so it is not joined.
+      // Not joined: a check that began before the change may have missed it.
       if (this.#running === undefined) void this.run();
       else void this.#running.then(() => this.#closing.signal.aborted ? undefined : this.run());
     }, SETTLE_MS);
@@ -115,13 +115,13 @@ export class CheckRunner {
 const FAILED: Finding = {
   status: ServiceStatus.UNHEALTHY,
   message: "Health check failed",
-  error: "The health check itself failed; the log says why.",
+  error: "The health check itself failed; see the log for the cause.",
   errorCode: "CHECK_FAILED",
 };
 
 const CANCELLED: Finding = {
   status: ServiceStatus.UNHEALTHY,
-  message: "Health check was cancelled",
+  message: "Health check was canceled",
   error: "The service is shutting down.",
   errorCode: "CHECK_CANCELLED",
 };
@@ -130,7 +130,7 @@ function overran(checker: DependencyChecker): Finding {
   return {
     status: ServiceStatus.UNHEALTHY,
     message: "Health check timed out",
-    error: `The health check did not end within ${checker.timeoutMs} ms.`,
+    error: `The health check did not complete within ${checker.timeoutMs} ms.`,
     errorCode: "CHECK_TIMEOUT",
   };
 }

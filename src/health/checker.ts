@@ -1,76 +1,89 @@
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import {
-  type ConnectionPoolInfoSchema,
-  type DependencyConfigSchema,
+  type AccessMode,
+  type CircuitState,
+  type ConnectionPoolInfo,
+  type DependencyConfig,
   type DependencyHealth,
   DependencyHealthSchema,
   type DependencyType,
+  type ServiceStatus,
 } from "../../gen/treasury/v1/health_pb.ts";
 import { rfc3339, type WallClock } from "./clock.ts";
 
-/** Something that this service needs, and where it is. */
+/** The address of a dependency, as health responses show it. */
+export type DependencyTarget = Omit<DependencyConfig, "$typeName" | "$unknown" | "poolInfo">;
+
+/** Another system that this service depends on, and its address. */
 export interface Dependency {
   /** Unique, for example `postgresql-primary`. */
   readonly name: string;
+  /** The type of system, such as DATABASE. */
   readonly type: DependencyType;
   /** Whether the service is UNHEALTHY without it. */
   readonly critical: boolean;
-  readonly target: Omit<MessageInitShape<typeof DependencyConfigSchema>, "$typeName" | "poolInfo">;
+  /** Where the dependency is, for health responses. */
+  readonly target: DependencyTarget;
 }
 
 /**
- * Finds out how one dependency is doing (specification 001, "Health Check Integration").
+ * Checks the health of one dependency (specification 001, "Health Check Integration").
  *
- * A checker reports what it finds and does not throw for an outage: only it knows what to say about
- * one. What it does throw is a defect; the registry then reports CHECK_FAILED and tells nobody the
- * error's text, because nobody has looked for secrets in it.
+ * A checker reports an outage as its result and does not throw for it. Any error that it throws is a
+ * defect: the registry then reports CHECK_FAILED, without the text of the error, which may contain
+ * secrets.
  */
 export interface DependencyChecker extends Dependency {
   /**
-   * Limit of one check in milliseconds. The registry then aborts the check's signal and reports
-   * CHECK_TIMEOUT, whether or not the checker stops.
+   * Time limit of one check, in milliseconds. After it, the registry aborts the signal of the check
+   * and reports CHECK_TIMEOUT, whether or not the checker returns.
    */
   readonly timeoutMs: number;
+  /** Runs one check until it completes or the signal aborts. */
   check(signal: AbortSignal): Promise<DependencyHealth>;
   /**
-   * Calls the listener when the dependency seems to have changed, so that it is checked at once.
-   * Returns the function that ends this.
+   * Calls the listener when the dependency may have changed, so that it is checked at once. Returns a
+   * function that removes the listener.
    */
   onChange?(listener: () => void): () => void;
 }
 
 /**
- * How much longer than its own limit a checker gets from the registry, so that the checker's error,
- * which says what was slow, comes first.
+ * Extra time that the registry gives a checker beyond the checker's own time limit, in milliseconds,
+ * so that the checker's error, which says what was slow, is reported first.
  */
 export const OVERRUN_MARGIN_MS = 500;
 
-type HealthInit = MessageInitShape<typeof DependencyHealthSchema>;
-
-/** What one check found. */
+/** The result of one check. */
 export interface Finding {
-  readonly status: NonNullable<HealthInit["status"]>;
+  /** HEALTHY, DEGRADED or UNHEALTHY. */
+  readonly status: ServiceStatus;
+  /** A human-readable summary. */
   readonly message: string;
-  /** What went wrong, as one sentence that is safe to show to anyone. */
+  /** What went wrong: one sentence without internal details, safe to send to any client. */
   readonly error?: string;
   /** Stable UPPER_SNAKE_CASE code for `error`. */
   readonly errorCode?: string;
-  readonly accessMode?: NonNullable<HealthInit["accessMode"]>;
-  readonly circuitState?: NonNullable<HealthInit["circuitState"]>;
-  readonly poolInfo?: MessageInitShape<typeof ConnectionPoolInfoSchema>;
+  /** Whether a database can be read and written. */
+  readonly accessMode?: AccessMode;
+  /** State of the circuit breaker in front of a database. */
+  readonly circuitState?: CircuitState;
+  /** Statistics of the connection pool of a database. */
+  readonly poolInfo?: Partial<Omit<ConnectionPoolInfo, "$typeName" | "$unknown">>;
 }
 
-/** Measures one check and makes its result. */
+/** Measures the duration of one check and creates its result. */
 export class CheckTimer {
   readonly #clock: WallClock;
   readonly #startedAt: number;
 
+  /** Starts the measurement. */
   constructor(clock: WallClock) {
     this.#clock = clock;
     this.#startedAt = clock.now();
   }
 
-  /** The result of a check that ends now. */
+  /** Creates the result of a check that ends now. */
   result(dependency: Dependency, { poolInfo, ...finding }: Finding): DependencyHealth {
     return create(DependencyHealthSchema, {
       name: dependency.name,

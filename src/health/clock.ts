@@ -1,15 +1,15 @@
 import { type Clock, systemClock } from "../time.ts";
 
-/** A clock that also knows the date; replaced in tests in which time decides. */
+/** A clock that also has the date; tests replace it to control time. */
 export interface WallClock extends Clock {
-  /** The date and time of day; may jump when the machine's clock is set. */
+  /** The date and time of day; jumps when the system clock is set. */
   date(): Date;
 }
 
-/** The clock of the machine. */
+/** The system clock. */
 export const systemWallClock: WallClock = { ...systemClock, date: () => new Date() };
 
-/** RFC 3339 in UTC with whole seconds, as in the specification's appendix. */
+/** Formats a date as RFC 3339, in UTC and whole seconds, as in the appendix of the specification. */
 export function rfc3339(date: Date): string {
   return date.toISOString().replace(/\.\d+Z$/, "Z");
 }

@@ -1,15 +1,16 @@
 import { type Clock, systemClock } from "../database/mod.ts";
 
-/** Settings of {@linkcode follow}. */
+/** The value that {@linkcode follow} follows, and when it yields it. */
 export interface FollowOptions<T> {
-  /** Reads the value as it is now. */
+  /** Reads the current value. */
   readonly read: () => T;
+  /** Whether two values are equal. */
   readonly same: (a: T, b: T) => boolean;
-  /** Calls the listener when the value may have changed; returns the function that ends this. */
+  /** Calls the listener when the value may have changed; returns a function that removes it. */
   readonly subscribe: (listener: () => void) => () => void;
-  /** Ends the sequence, after one last value if there is news. */
+  /** Ends the sequence, after one last value if it has changed. */
   readonly signal: AbortSignal;
-  /** Send the value again when nothing was sent for this long, in milliseconds. Default: never. */
+  /** Interval at which an unchanged value is repeated, in milliseconds. Default: never. */
   readonly heartbeatMs?: number;
   readonly clock?: Clock;
 }
@@ -21,8 +22,8 @@ export interface Followed<T> {
 }
 
 /**
- * Yields a value at once, then whenever it has changed, and as a heartbeat. A slow consumer misses
- * what came and went while it was busy, but never the latest value.
+ * Yields a value at once, after each change, and as a heartbeat. A slow consumer may miss
+ * intermediate values, but never the latest.
  */
 export async function* follow<T>(options: FollowOptions<T>): AsyncGenerator<Followed<T>, void> {
   const { read, same, signal, heartbeatMs, clock = systemClock } = options;

@@ -8,26 +8,34 @@ import {
 } from "../../gen/treasury/v1/health_pb.ts";
 import type { GrpcDependencyConfig } from "../config/mod.ts";
 import { AnySignal } from "../time.ts";
-import { CheckTimer, type DependencyChecker, type Finding, OVERRUN_MARGIN_MS } from "./checker.ts";
+import {
+  CheckTimer,
+  type DependencyChecker,
+  type DependencyTarget,
+  type Finding,
+  OVERRUN_MARGIN_MS,
+} from "./checker.ts";
 import { systemWallClock, type WallClock } from "./clock.ts";
 import { explainFailure } from "./grpc_failure.ts";
 import { GrpcPeer } from "./grpc_peer.ts";
 
-/** Settings of a {@linkcode GrpcChecker}. */
+/** The dependency that a {@linkcode GrpcChecker} checks. */
 export interface GrpcCheckerOptions {
+  /** Its name, URL and service. */
   readonly dependency: GrpcDependencyConfig;
-  /** Limit of one check, in milliseconds. */
+  /** Time limit of one check, in milliseconds. */
   readonly timeoutMs: number;
-  /** Authorities that an https: peer's certificate may come from, as PEM; default: the runtime's. */
+  /** CA certificates to trust for https:, as PEM. Default: those of the runtime. */
   readonly rootCert?: string;
+  /** Default: the system clock. */
   readonly clock?: WallClock;
 }
 
 /**
- * Asks a gRPC service for its own health with `grpc.health.v1.Health/Check`
+ * Checks a gRPC service with `grpc.health.v1.Health/Check`
  * (https://github.com/grpc/grpc/blob/master/doc/health-checking.md).
  *
- * ```ts ignore
+ * ```ts
  * await using checker = new GrpcChecker({
  *   dependency: { name: "ledger-service", url: "http://localhost:50051", critical: true, service: "" },
  *   timeoutMs: 5_000,
@@ -36,11 +44,13 @@ export interface GrpcCheckerOptions {
  */
 export class GrpcChecker implements DependencyChecker, AsyncDisposable {
   readonly name: string;
-  readonly type = DependencyType.GRPC_SERVICE;
+  /** Always GRPC_SERVICE. */
+  readonly type: DependencyType = DependencyType.GRPC_SERVICE;
   readonly critical: boolean;
-  readonly target: DependencyChecker["target"];
+  /** Host and port of its URL. */
+  readonly target: DependencyTarget;
   readonly timeoutMs: number;
-  /** What people call the dependency: "Ledger service" for `ledger-service`. */
+  /** The name in messages: "Ledger service" for `ledger-service`. */
   readonly #title: string;
   readonly #service: string;
   readonly #callTimeoutMs: number;
@@ -49,6 +59,7 @@ export class GrpcChecker implements DependencyChecker, AsyncDisposable {
   readonly #client: Client<typeof Health>;
   readonly #closing = new AbortController();
 
+  /** Opens no connection: the first check does. */
   constructor({ dependency, timeoutMs, rootCert, clock = systemWallClock }: GrpcCheckerOptions) {
     this.name = dependency.name;
     this.critical = dependency.critical;
@@ -65,6 +76,7 @@ export class GrpcChecker implements DependencyChecker, AsyncDisposable {
     );
   }
 
+  /** Calls Check, on the kept connection if there is one. Never rejects for an outage. */
   async check(signal: AbortSignal): Promise<DependencyHealth> {
     const timer = new CheckTimer(this.#clock);
     const deadline = this.#clock.now() + this.#callTimeoutMs;
@@ -72,9 +84,9 @@ export class GrpcChecker implements DependencyChecker, AsyncDisposable {
     return timer.result(this, await this.#ask(ended.signal, deadline));
   }
 
-  /** Closes the connection; a check that is running fails at once, and none succeeds after it. */
+  /** Closes the connection. A running check fails at once, and so do later ones. */
   [Symbol.asyncDispose](): Promise<void> {
-    // On Deno the end of its session does not end a call.
+    // On Deno, closing the session does not end a call.
     this.#closing.abort();
     this.#peer.disconnect();
     return Promise.resolve();
@@ -91,10 +103,10 @@ export class GrpcChecker implements DependencyChecker, AsyncDisposable {
       const failure = ConnectError.from(error);
       const timedOut = signal.aborted || failure.code === Code.DeadlineExceeded;
       const { failure: connectionFailure } = this.#peer;
-      // Whatever went wrong, the next check begins with a new connection.
+      // After any error, the next check opens a new connection.
       this.#peer.disconnect();
-      // A kept connection may have died since the last check, as when the peer was restarted: only
-      // a new one says how the peer is now.
+      // A kept connection may have been lost since the last check, for example because the peer
+      // restarted, so only a new connection shows the current health.
       if (kept && !timedOut) return await this.#ask(signal, deadline);
       return explainFailure(failure, {
         title: this.#title,

@@ -2,30 +2,30 @@ import { Code, type ConnectError } from "@connectrpc/connect";
 import { ServiceStatus } from "../../gen/treasury/v1/health_pb.ts";
 import type { Finding } from "./checker.ts";
 
-/** What is known about a failed call besides its error. */
+/** Details of a failed call in addition to its error. */
 export interface FailureContext {
-  /** The dependency as people call it. */
+  /** The name of the dependency in messages. */
   readonly title: string;
-  /** The service whose health was asked for; empty means the whole server. */
+  /** The requested service; empty: the whole server. */
   readonly service: string;
   readonly timedOut: boolean;
-  /** Code of why the connection failed, if it did. */
+  /** Error code of the connection, if it failed. */
   readonly connectionFailure: string | undefined;
 }
 
-/** One sentence for each way in which a connection fails. */
+/** The error of each connection failure. */
 const CONNECTION_FAILURES: Readonly<Record<string, string>> = {
-  CONNECTION_REFUSED: "The service refuses connections.",
-  HOST_UNREACHABLE: "The service's host cannot be reached.",
-  HOST_NOT_FOUND: "The service's host name cannot be resolved.",
-  CONNECT_TIMEOUT: "The service did not accept a connection in time.",
+  CONNECTION_REFUSED: "The service refused the connection.",
+  HOST_UNREACHABLE: "The host of the service is unreachable.",
+  HOST_NOT_FOUND: "The host name of the service cannot be resolved.",
+  CONNECT_TIMEOUT: "Connecting to the service timed out.",
   CONNECTION_LOST: "The connection to the service was lost.",
-  TLS_FAILED: "No secure connection to the service could be made.",
+  TLS_FAILED: "The TLS connection to the service failed.",
 };
 
 /**
- * Says what a failed `grpc.health.v1` call means. The peer's own words are left out: they come from
- * outside, and nobody knows what is in them.
+ * Explains a failed `grpc.health.v1` call. The message of the peer is left out, because it is not
+ * trusted.
  */
 export function explainFailure(failure: ConnectError, context: FailureContext): Finding {
   const { title, service, timedOut } = context;
@@ -38,22 +38,22 @@ export function explainFailure(failure: ConnectError, context: FailureContext): 
 
   if (timedOut) {
     return unhealthy(
-      "did not answer in time",
+      "did not respond in time",
       "DEADLINE_EXCEEDED",
-      "The health call took too long.",
+      "The health call timed out.",
     );
   }
   const connectionFailure = context.connectionFailure ??
     (isHangUp(failure) ? "CONNECTION_LOST" : undefined);
   if (connectionFailure !== undefined) {
     const sentence = CONNECTION_FAILURES[connectionFailure] ??
-      "No connection to the service could be made.";
-    return unhealthy("cannot be reached", connectionFailure, sentence);
+      "The connection to the service failed.";
+    return unhealthy("is unreachable", connectionFailure, sentence);
   }
   if (failure.code === Code.Unimplemented) {
-    // It answers, so it is there; but whether it is well, nobody can say. Servers that know nothing
-    // of the health protocol answer with gRPC's UNIMPLEMENTED or with HTTP's 404, which means the
-    // same (https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md).
+    // The peer responds, but its health is unknown. Servers without the health protocol respond
+    // with UNIMPLEMENTED, or with HTTP 404, which means the same
+    // (https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md).
     return {
       status: ServiceStatus.DEGRADED,
       message: `${title} does not report its health`,
@@ -63,24 +63,24 @@ export function explainFailure(failure: ConnectError, context: FailureContext): 
   }
   if (!failure.metadata.has("grpc-status")) {
     return unhealthy(
-      "cannot be reached",
+      "is unreachable",
       "NO_GRPC_ANSWER",
-      "The answer is not from a gRPC server.",
+      "The response is not from a gRPC server.",
     );
   }
   if (failure.code === Code.NotFound) {
     return unhealthy(
-      "does not know the service asked for",
+      "does not know the requested service",
       "NOT_FOUND",
-      `The server has no health for ${JSON.stringify(service)}; ` +
+      `The server reports no health for ${JSON.stringify(service)}; ` +
         "set another service in HEALTH_GRPC_DEPENDENCIES.",
     );
   }
   const code = Code[failure.code].replaceAll(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
-  return unhealthy("failed to report its health", code, `The health call ended with ${code}.`);
+  return unhealthy("could not report its health", code, `The health call ended with ${code}.`);
 }
 
-/** Whether the peer ended the connection before it answered; that is no error of the socket. */
+/** Whether the peer closed the connection before it responded, which is no socket error. */
 function isHangUp({ code, cause }: ConnectError): boolean {
   const causeCode = cause instanceof Error && "code" in cause ? cause.code : undefined;
   return code === Code.Canceled || causeCode === "ERR_HTTP2_STREAM_ERROR";

@@ -10,10 +10,11 @@ import { follow } from "./follow.ts";
 import type { HealthRegistry } from "./registry.ts";
 import { endOfStream } from "./stream_end.ts";
 
-/** Settings of {@linkcode createGrpcHealthService}. */
+/** What {@linkcode createGrpcHealthService} serves. */
 export interface GrpcHealthServiceOptions {
+  /** Provides readiness. */
   readonly registry: HealthRegistry;
-  /** Ends every Watch stream with UNAVAILABLE; everything but liveness is NOT_SERVING before. */
+  /** Makes every service except liveness NOT_SERVING, then ends every Watch stream with UNAVAILABLE. */
   readonly shutdownSignal: AbortSignal;
 }
 
@@ -21,8 +22,9 @@ export interface GrpcHealthServiceOptions {
  * Implements `grpc.health.v1.Health` for probes and load balancers
  * (https://github.com/grpc/grpc/blob/master/doc/health-checking.md).
  *
- * `liveness` is SERVING while the process runs: it asks no other system, because a restart cures
- * nobody else. `readiness`, the service's own name and "" (the whole server) follow readiness.
+ * `liveness` is SERVING while the process runs. It does not depend on other systems, because a
+ * restart would not repair them. `readiness`, the name of the service and "" (the whole server) are
+ * SERVING while the service is ready.
  */
 export function createGrpcHealthService(
   { registry, shutdownSignal }: GrpcHealthServiceOptions,
@@ -45,7 +47,7 @@ export function createGrpcHealthService(
       if (status === undefined) {
         const known = [...services.keys()].map((name) => JSON.stringify(name)).join(", ");
         throw new ConnectError(
-          `There is no service ${JSON.stringify(service)}; known are: ${known}`,
+          `Unknown service ${JSON.stringify(service)}; known services: ${known}`,
           Code.NotFound,
         );
       }

@@ -7,12 +7,12 @@ import { codeOfSystemError } from "../database/mod.ts";
 type SessionManager = NonNullable<GrpcTransportOptions["sessionManager"]>;
 
 /**
- * The HTTP/2 connection to one peer: opened by the first request, kept for the next ones, replaced
- * when it has ended.
+ * The HTTP/2 connection to one peer: opened by the first request, reused by later ones, replaced
+ * after it has ended.
  *
- * Connect's own session manager is not used because on Deno a peer that accepts and hangs up makes
- * its socket raise an error that nobody listens for, which ends the process (connect-node 2.2.0,
- * Deno 2.9.6). Here the socket and the session have a listener for as long as they live.
+ * Connect's own session manager is not used: on Deno, a peer that accepts a connection and closes it
+ * at once makes the socket emit an unhandled error, which ends the process (connect-node 2.2.0, Deno
+ * 2.9.6). Here, the socket and the session always have an error listener.
  */
 export class GrpcPeer implements SessionManager {
   readonly authority: string;
@@ -27,7 +27,7 @@ export class GrpcPeer implements SessionManager {
 
   /**
    * @param url `http://host:port` (cleartext HTTP/2) or `https://host:port`.
-   * @param rootCert Authorities to trust as PEM; default: those that the runtime trusts.
+   * @param rootCert CA certificates to trust, as PEM. Default: those of the runtime.
    */
   constructor(url: string, rootCert?: string) {
     const { origin, protocol, hostname, port } = new URL(url);
@@ -38,14 +38,14 @@ export class GrpcPeer implements SessionManager {
     this.port = Number(port) || (this.#secure ? 443 : 80);
   }
 
-  /** Whether a connection is open that an earlier request has used. */
+  /** Whether a connection of an earlier request is open. */
   get connected(): boolean {
     return this.#usable() !== undefined;
   }
 
   /**
-   * Stable code of why the present connection failed, if it did, such as CONNECTION_REFUSED. It says
-   * more than the error of the request.
+   * Stable error code of the current connection if it failed, such as CONNECTION_REFUSED. More specific
+   * than the error of the request.
    */
   get failure(): string | undefined {
     return this.#failure;
@@ -63,10 +63,10 @@ export class GrpcPeer implements SessionManager {
   }
 
   notifyResponseByteRead(): void {
-    // For managers that send PINGs. A check's deadline finds a dead connection here.
+    // For managers that send PINGs. Here, the deadline of a check detects a dead connection.
   }
 
-  /** Closes the connection with everything that runs on it; the next request opens a new one. */
+  /** Closes the connection and aborts its requests. The next request opens a new one. */
   disconnect(): void {
     this.#connection?.session.destroy();
     this.#connection?.socket.destroy();
@@ -100,7 +100,7 @@ export class GrpcPeer implements SessionManager {
     return tls.connect({
       host,
       port,
-      // An IP address is no server name (RFC 6066, section 3); the certificate must name it still.
+      // An IP address is not a server name (RFC 6066, section 3). The certificate is still verified against it.
       ...(net.isIP(host) === 0 && { servername: host }),
       ...(this.#rootCert !== undefined && { ca: this.#rootCert }),
       ALPNProtocols: ["h2"],

@@ -17,18 +17,21 @@ import { type HealthRegistry, UnknownDependencyError } from "./registry.ts";
 import { type HealthReport, sameStory } from "./report.ts";
 import { endOfStream } from "./stream_end.ts";
 
-/** Settings of {@linkcode createHealthService}. */
+/** What {@linkcode createHealthService} serves. */
 export interface HealthServiceOptions {
+  /** Provides the health. */
   readonly registry: HealthRegistry;
-  /** Told to watchers; without it they hear of no events. */
+  /** Provides recent events to watchers. Default: no events. */
   readonly history?: HealthHistory | undefined;
   /** Version of the service. */
   readonly version: string;
+  /** When the service started, for its uptime. */
   readonly startedAt: Date;
-  /** Longest silence of a WatchHealth stream, in milliseconds. */
+  /** Interval at which WatchHealth repeats an unchanged health, in milliseconds. */
   readonly heartbeatMs: number;
   /** Ends every WatchHealth stream with UNAVAILABLE. */
   readonly shutdownSignal: AbortSignal;
+  /** Default: the system clock. */
   readonly clock?: WallClock;
 }
 

@@ -9,29 +9,30 @@ import { systemWallClock, type WallClock } from "./clock.ts";
 import type { HealthRegistry } from "./registry.ts";
 import { type HealthReport, type Story, storyOf } from "./report.ts";
 
-/** Settings of a {@linkcode HealthHistory}. */
+/** How much a {@linkcode HealthHistory} keeps. */
 export interface HealthHistoryOptions {
-  /** Most events that are kept; default: 100, as the contract says. */
+  /** Maximum number of events. Default: 100, as the API contract says. */
   readonly limit?: number | undefined;
+  /** Default: the system clock. */
   readonly clock?: WallClock | undefined;
 }
 
 const MAX_INT32 = 2 ** 31 - 1;
 
 /**
- * Remembers what has changed lately, so that whoever looks in the middle of an outage sees when and
- * how it began. Kept in memory: a restart forgets, metrics and logs do not.
+ * Keeps the most recent changes of health, which show when and how an outage began. They are kept in
+ * memory only and lost on restart; metrics and logs persist.
  */
 export class HealthHistory implements Disposable {
   readonly #limit: number;
   readonly #clock: WallClock;
   readonly #unsubscribe: () => void;
   readonly #last = new Map<string, HealthEvent>();
-  /** Since when, in monotonic milliseconds, by name. */
+  /** Start of the outage by dependency, in monotonic milliseconds. */
   readonly #unhealthySince = new Map<string, number>();
   #events: readonly HealthEvent[] = [];
 
-  /** @param registry Subscribed to at once, so that later subscribers find the event here. */
+  /** Subscribes to the registry at once, so that later subscribers already find the event here. */
   constructor(registry: HealthRegistry, options: HealthHistoryOptions = {}) {
     const { limit = 100, clock = systemWallClock } = options;
     this.#limit = limit;
@@ -39,13 +40,14 @@ export class HealthHistory implements Disposable {
     this.#unsubscribe = registry.subscribe((report) => this.#add(report));
   }
 
-  /** Oldest first; of one dependency, or of the service and all of them. */
+  /** The events, oldest first: of one dependency, or of the service and all dependencies. */
   events(dependency = ""): readonly HealthEvent[] {
     return dependency === ""
       ? this.#events
       : this.#events.filter((event) => event.dependency === dependency);
   }
 
+  /** Ends the subscription. */
   [Symbol.dispose](): void {
     this.#unsubscribe();
   }
@@ -58,7 +60,7 @@ export class HealthHistory implements Disposable {
     this.#events = [...this.#events, ...events].slice(-this.#limit);
   }
 
-  /** Undefined when nothing is new. */
+  /** Returns undefined if nothing has changed. */
   #change(dependency: string, told: Story): HealthEvent | undefined {
     const last = this.#last.get(dependency);
     if (last !== undefined && isSame(last, told)) return undefined;
@@ -92,8 +94,8 @@ export class HealthHistory implements Disposable {
 }
 
 /**
- * Whether `b` is no news after `a`. An open circuit is half-open whenever it is probed, which in a
- * long outage would drive out the event that says when it began.
+ * Whether `b` is not a change from `a`. Half-open counts as open: during a long outage, the probes of
+ * the circuit would otherwise displace the event of its beginning.
  */
 function isSame(a: Story, b: Story): boolean {
   return storyOf(withoutProbes(a)) === storyOf(withoutProbes(b));

@@ -1,6 +1,6 @@
 /**
- * How the service and everything it depends on are doing: checkers find out, the registry runs them
- * and remembers, two RPC services tell.
+ * The health of the service and its dependencies: checkers check one dependency each, the registry
+ * runs them and keeps the results, and two RPC services report them.
  *
  * @module
  */
@@ -10,6 +10,7 @@ export {
   CheckTimer,
   type Dependency,
   type DependencyChecker,
+  type DependencyTarget,
   type Finding,
   OVERRUN_MARGIN_MS,
 } from "./checker.ts";
@@ -30,4 +31,14 @@ export {
   type Readiness,
   UnknownDependencyError,
 } from "./registry.ts";
+export {
+  AccessMode,
+  CircuitState,
+  type ConnectionPoolInfo,
+  type DependencyConfig,
+  type DependencyHealth,
+  DependencyType,
+  type HealthEvent,
+  ServiceStatus,
+} from "../../gen/treasury/v1/health_pb.ts";
 export { type HealthReport, sameStory } from "./report.ts";

@@ -14,10 +14,16 @@ import {
   describeShortage,
   type PoolStats,
 } from "../database/mod.ts";
-import { CheckTimer, type DependencyChecker, type Finding, OVERRUN_MARGIN_MS } from "./checker.ts";
+import {
+  CheckTimer,
+  type DependencyChecker,
+  type DependencyTarget,
+  type Finding,
+  OVERRUN_MARGIN_MS,
+} from "./checker.ts";
 import { systemWallClock, type WallClock } from "./clock.ts";
 
-/** What the checker needs of the database manager. */
+/** The part of the database manager that the checker uses. */
 export type DatabaseProbe = Pick<
   DatabaseManager,
   | "config"
@@ -33,29 +39,37 @@ export type DatabaseProbe = Pick<
   | "onStateChange"
 >;
 
-/** Settings of a {@linkcode PostgreSQLChecker}. */
+/** The database that a {@linkcode PostgreSQLChecker} checks. */
 export interface PostgreSQLCheckerOptions {
+  /** The manager of its connections. */
   readonly database: DatabaseProbe;
+  /** Default: the system clock. */
   readonly clock?: WallClock;
 }
 
 /**
- * Checks the database through the main pool (specification 001, story 3 and decision log). While
- * the circuit is open it reports the outage that is known: the recovery asks often enough, and
- * health checks must not hammer a database that rejects the login.
+ * Checks the database through the main pool (specification 001, story 3 and decision log). While the
+ * circuit is open it reports the known outage without a query: the recovery already probes the
+ * database, and health checks must not add logins that the database rejects.
  *
- * It reports the pool's numbers whatever the result, because an operator needs them most when
- * something is wrong; the specification's sketch leaves them out of a failure.
+ * It always reports the pool statistics, because an operator needs them most during a failure; the
+ * sketch in the specification omits them then.
  */
 export class PostgreSQLChecker implements DependencyChecker {
+  /** Always `postgresql-primary`. */
   readonly name = "postgresql-primary";
-  readonly type = DependencyType.DATABASE;
+  /** Always DATABASE. */
+  readonly type: DependencyType = DependencyType.DATABASE;
+  /** Always true. */
   readonly critical = true;
-  readonly target: DependencyChecker["target"];
+  /** Address of the first host, and the database. */
+  readonly target: DependencyTarget;
+  /** The ping timeout, plus a margin. */
   readonly timeoutMs: number;
   readonly #database: DatabaseProbe;
   readonly #clock: WallClock;
 
+  /** Starts nothing: the registry calls `check`. */
   constructor({ database, clock = systemWallClock }: PostgreSQLCheckerOptions) {
     const { hosts: [primary], database: databaseName, schema, pingTimeoutMs } = database.config;
     this.target = {
@@ -71,8 +85,9 @@ export class PostgreSQLChecker implements DependencyChecker {
   }
 
   /**
-   * @throws Whatever the ping throws that is not a {@linkcode DatabaseError}, and the signal's reason
-   * when it aborts a wait.
+   * Pings the database.
+   *
+   * @throws An error of the ping other than {@linkcode DatabaseError}, and the reason of the signal.
    */
   async check(signal: AbortSignal): Promise<DependencyHealth> {
     const timer = new CheckTimer(this.#clock);
@@ -84,6 +99,7 @@ export class PostgreSQLChecker implements DependencyChecker {
     });
   }
 
+  /** Calls the listener after each change of the state of the database. */
   onChange(listener: () => void): () => void {
     return this.#database.onStateChange(() => listener());
   }
@@ -98,19 +114,19 @@ export class PostgreSQLChecker implements DependencyChecker {
       if (this.#database.accessMode !== "READ_ONLY") return failed(this.#database, error);
     }
     await this.#settled(signal);
-    // Whatever a read host can do meanwhile: a service that is not prepared must not replace one that is.
+    // Even if a read host serves reads: an instance that is not ready must not replace one that is.
     const isPrepared = this.#database.state !== "connecting";
     return FINDINGS[isPrepared ? this.#database.accessMode : "UNAVAILABLE"](this.#database);
   }
 
   /**
-   * Right after the start the server answers before the schema has been looked at. That is no
-   * outage, so the check waits for the end of the first attempt, for as long as a ping may take.
+   * Right after the start, the server responds before the schema has been checked. That is no outage,
+   * so the check waits until the first attempt has completed, for at most the ping timeout.
    */
   async #settled(signal: AbortSignal): Promise<void> {
     if (this.#database.state !== "connecting") return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    // A read host that is found meanwhile is a change too, but says nothing of the primary.
+    // A read host that becomes available is a change too, but not of the primary.
     const unsubscribe = this.#database.onStateChange(({ state }) => {
       if (state !== "connecting") resolve();
     });
@@ -130,19 +146,19 @@ const CIRCUIT_STATES: Readonly<Record<DatabaseCircuitState, CircuitState>> = {
   "half-open": CircuitState.HALF_OPEN,
 };
 
-const NOT_PREPARED = "Database is not prepared for use";
+const NOT_PREPARED = "Database schema is not ready";
 
 /**
- * What is no fault yet, while requests are served, is told of and changes no status: connections
- * that would not fit, and new ones that are refused.
+ * The message also reports problems that do not affect the status while requests are served: an
+ * exceeded connection budget, and new connections that fail.
  */
 function healthy({ connectionBudget, openRefusal }: DatabaseProbe): string {
   const shortage = connectionBudget && describeShortage(connectionBudget);
-  const refusal = openRefusal && `new connections are refused: ${openRefusal.code}`;
+  const refusal = openRefusal && `new connections fail: ${openRefusal.code}`;
   return ["Database connection healthy", shortage, refusal].filter(Boolean).join("; ");
 }
 
-/** What an answer of the database means in each access mode. */
+/** The result of a successful ping, by access mode. */
 const FINDINGS: Readonly<
   Record<DatabaseManager["accessMode"], (database: DatabaseProbe) => Finding>
 > = {
@@ -154,28 +170,28 @@ const FINDINGS: Readonly<
   READ_ONLY: ({ lastError, writeRefusal }) => ({
     status: ServiceStatus.DEGRADED,
     message: lastError !== undefined
-      ? "Primary database is unavailable: reads go to a standby, writes are refused"
+      ? "Primary database is unavailable: a standby serves reads, writes are rejected"
       : writeRefusal !== undefined
-      ? "Database schema is dirty: writes are refused"
-      : "Database is read-only: writes are refused",
+      ? "Database schema is dirty: writes are rejected"
+      : "Database is read-only: writes are rejected",
     error: (lastError ?? writeRefusal)?.publicMessage ??
-      "The database accepts no writes at the moment.",
+      "The database is read-only.",
     errorCode: (lastError ?? writeRefusal)?.code ?? "READ_ONLY",
     accessMode: AccessMode.READ_ONLY,
   }),
-  // The server answers, but the manager lets no query through until the migrations have run.
+  // The server responds, but the manager runs no query until the schema is ready.
   UNAVAILABLE: ({ lastError }) => ({
     status: ServiceStatus.UNHEALTHY,
     message: lastError === undefined ? NOT_PREPARED : failureMessage(lastError.code),
-    error: lastError?.publicMessage ?? "The database migrations have not ended yet.",
+    error: lastError?.publicMessage ?? "The database migrations have not completed.",
     errorCode: lastError?.code ?? "NOT_PREPARED",
     accessMode: AccessMode.UNAVAILABLE,
   }),
 };
 
 /**
- * Requests hold every connection, so the ping never reached the database: that is too much load,
- * not an outage, and taking the service away would move the load to its replicas.
+ * All connections are in use, so the ping did not reach the database. That is overload, not an outage,
+ * and without this instance the others would have even more load.
  */
 function exhausted({ code, publicMessage }: DatabaseError): Finding {
   return {
@@ -187,7 +203,7 @@ function exhausted({ code, publicMessage }: DatabaseError): Finding {
 }
 
 function failureMessage(code: DatabaseErrorCode): string {
-  if (code === "STOPPED_BY_OPERATOR") return "Use of the database is stopped by an operator";
+  if (code === "STOPPED_BY_OPERATOR") return "Database access is stopped by an operator";
   return code.startsWith("MIGRATION_") ? NOT_PREPARED : "Database connection failed";
 }
 
@@ -209,7 +225,7 @@ function poolInfo(pool: PoolStats): NonNullable<Finding["poolInfo"]> {
     maxConnections: pool.max,
     activeConnections: pool.inUse,
     idleConnections: pool.idle,
-    // The contract has JSON numbers only, so no 64-bit counter; a full one stays full.
+    // int32 in the contract, because JSON has no 64-bit numbers; it saturates.
     waitCount: Math.min(pool.waitCount, MAX_INT32),
     waiting: pool.waiting,
     waitDurationMs: pool.waitDurationMs,

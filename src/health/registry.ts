@@ -6,58 +6,64 @@ import type { DependencyChecker } from "./checker.ts";
 import { systemWallClock, type WallClock } from "./clock.ts";
 import { type HealthReport, sameStory, summarize } from "./report.ts";
 
-/** Settings of a {@linkcode HealthRegistry}. */
+/** What a {@linkcode HealthRegistry} checks, and how often. */
 export interface HealthRegistryOptions {
-  /** Not disposed by the registry: whoever made them disposes them after it. */
+  /** The registry does not dispose them; their creator does, after the registry. */
   readonly checkers: readonly DependencyChecker[];
   /**
-   * Time between two background checks in milliseconds; each wait differs by up to a tenth, so that
-   * replicas do not check in step.
+   * Time between background checks, in milliseconds, with a random jitter of ±10 %, so that instances
+   * do not check at the same time.
    *
    * @default 30_000
    */
   readonly checkIntervalMs?: number;
-  /** Gets what a checker threw, for the log. Clients never see it. */
+  /** Called with an error that a checker threw, for the log. Clients never receive it. Default: none. */
   readonly onCheckError?: (dependency: string, error: unknown) => void;
+  /** Observes every check. Default: none. */
   readonly observer?: HealthObserver | undefined;
+  /** Default: the system clock. */
   readonly clock?: WallClock;
-  /** From 0 to 1, as `Math.random`. */
+  /** Random numbers from 0 to 1. Default: `Math.random`. */
   readonly random?: () => number;
 }
 
-/** Which result a caller wants, and how long it waits. */
+/** What to check, and how long to wait for it. */
 export interface CheckOptions {
-  /** The one dependency to report on; empty or absent means all. */
+  /** The name of one dependency; empty or absent: all. */
   readonly dependency?: string | undefined;
-  /** Ends this caller's wait with the signal's reason; the check goes on for the others. */
+  /** Ends the wait of this caller with the reason of the signal. The check continues for others. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Whether the service should get traffic, and if not, why. */
+/** Whether the service should receive traffic, and why. */
 export interface Readiness {
+  /** Whether it should. */
   readonly ready: boolean;
+  /** A human-readable reason, also if it is ready. */
   readonly reason: string;
 }
 
-/** No dependency has this name. */
+/** There is no dependency of this name. */
 export class UnknownDependencyError extends Error {
+  /** Always `UnknownDependencyError`. */
   override readonly name = "UnknownDependencyError";
 
+  /** Lists the known names in its message. */
   constructor(readonly dependency: string, readonly known: readonly string[]) {
     super(
-      `There is no dependency ${JSON.stringify(dependency)}; known are: ` +
+      `Unknown dependency ${JSON.stringify(dependency)}; known dependencies: ` +
         (known.join(", ") || "none"),
     );
   }
 }
 
 /**
- * Knows how the service is doing: asks the checkers side by side, at an interval and when a
- * dependency changes, keeps the last results and tells subscribers of changes. Callers that ask at
- * the same time share one check of each dependency.
+ * Checks the health of the service: runs the checkers concurrently, at an interval and after a change
+ * of a dependency, keeps the last results and notifies subscribers of changes. Concurrent callers
+ * share one check of each dependency.
  *
- * ```ts ignore
- * await using registry = new HealthRegistry({ checkers: [postgresql] });
+ * ```ts
+ * await using registry = new HealthRegistry({ checkers: [] });
  * registry.start();
  * const { status, message } = await registry.check();
  * ```
@@ -73,7 +79,11 @@ export class HealthRegistry implements AsyncDisposable {
   #intervalTimer: ReturnType<WallClock["setTimeout"]> | undefined;
   #told: HealthReport | undefined;
 
-  /** @throws {TypeError} When two checkers have the same name. */
+  /**
+   * Runs no check before `start` or `check`.
+   *
+   * @throws {TypeError} If two checkers have the same name.
+   */
   constructor(options: HealthRegistryOptions) {
     const { checkers, clock = systemWallClock, onCheckError: onError = () => {} } = options;
     const { observer } = options;
@@ -92,7 +102,7 @@ export class HealthRegistry implements AsyncDisposable {
     }
   }
 
-  /** Starts the background checks, the first one at once. */
+  /** Starts the background checks. The first one runs at once. */
   start(): void {
     if (this.#state !== "idle") return;
     this.#state = "started";
@@ -101,9 +111,10 @@ export class HealthRegistry implements AsyncDisposable {
   }
 
   /**
-   * Checks now, or joins the checks that are running.
+   * Starts a check, or joins the running one.
    *
-   * @throws {UnknownDependencyError} When there is no such dependency.
+   * @throws {UnknownDependencyError} If there is no such dependency.
+   * @throws {Error} If the registry is closed.
    */
   async check({ dependency, signal }: CheckOptions = {}): Promise<HealthReport> {
     const runners = this.#select(dependency);
@@ -114,18 +125,18 @@ export class HealthRegistry implements AsyncDisposable {
   }
 
   /**
-   * The last result without a check; only before the first one it waits for a check.
+   * The last result. Only if there is none yet, it waits for a check.
    *
-   * @throws {UnknownDependencyError} When there is no such dependency.
+   * @throws {UnknownDependencyError} If there is no such dependency.
    */
   async cached(options: CheckOptions = {}): Promise<HealthReport> {
     return this.latest(options.dependency) ?? await this.check(options);
   }
 
   /**
-   * The last result; undefined while a dependency has not been checked yet.
+   * The last result; undefined until every dependency has been checked.
    *
-   * @throws {UnknownDependencyError} When there is no such dependency.
+   * @throws {UnknownDependencyError} If there is no such dependency.
    */
   latest(dependency?: string): HealthReport | undefined {
     const results = this.#select(dependency).map((runner) => runner.latest);
@@ -134,7 +145,7 @@ export class HealthRegistry implements AsyncDisposable {
       : undefined;
   }
 
-  /** DEGRADED is ready: taking the service away would help nobody. */
+  /** Whether the service should receive traffic. A DEGRADED service is ready. */
   get readiness(): Readiness {
     if (this.#shuttingDown) return { ready: false, reason: SHUTTING_DOWN };
     const report = this.latest();
@@ -145,23 +156,23 @@ export class HealthRegistry implements AsyncDisposable {
   }
 
   /**
-   * Calls the listener after every change of the report or of readiness. It gets the report on all
-   * dependencies that have been checked. What it throws is an uncaught error of the process, and
-   * stops neither the other listeners nor the checks.
+   * Calls the listener after every change of the report or of readiness, with the report on all
+   * dependencies that have been checked. An error that it throws is reported as an uncaught error of
+   * the process, and affects neither the other listeners nor the checks.
    *
-   * @returns The function that ends the subscription.
+   * @returns A function that ends the subscription.
    */
   subscribe(listener: (report: HealthReport) => void): () => void {
     return this.#reports.subscribe(listener);
   }
 
-  /** From now on the service is not ready and its report is UNHEALTHY. Checks go on. */
+  /** Makes the service not ready and its report UNHEALTHY. Checks continue. */
   beginShutdown(): void {
     this.#shuttingDown = true;
     this.#tellChange();
   }
 
-  /** Stops all checks; resolves when none is running. */
+  /** Stops all checks. Resolves when none is running. */
   async close(): Promise<void> {
     this.#state = "closed";
     this.#clock.clearTimeout(this.#intervalTimer);
@@ -169,6 +180,7 @@ export class HealthRegistry implements AsyncDisposable {
     await Promise.all(Array.from(this.#runners.values(), (runner) => runner.close()));
   }
 
+  /** Closes the registry. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
@@ -191,7 +203,7 @@ export class HealthRegistry implements AsyncDisposable {
   #tellChange(): void {
     const results = Array.from(this.#runners.values(), (runner) => runner.latest)
       .filter((result) => result !== undefined);
-    // While a dependency is unknown, the only news is a shutdown.
+    // Until every dependency has been checked, only a shutdown is reported.
     if (results.length < this.#runners.size && !this.#shuttingDown) return;
     const report = this.#report(results);
     if (sameStory(this.#told, report)) return;

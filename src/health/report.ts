@@ -2,19 +2,21 @@ import type { DependencyHealth, ServiceStatus } from "../../gen/treasury/v1/heal
 import { aggregate } from "./aggregate.ts";
 import { rfc3339 } from "./clock.ts";
 
-/** How the service, or one of its dependencies, is doing. */
+/** The health of the service, or of one of its dependencies. */
 export interface HealthReport {
+  /** HEALTHY, DEGRADED or UNHEALTHY. */
   readonly status: ServiceStatus;
-  /** One sentence for people. */
+  /** A human-readable summary. */
   readonly message: string;
+  /** The result of each dependency. */
   readonly dependencies: readonly DependencyHealth[];
-  /** When the last of the checks ended: RFC 3339, UTC. */
+  /** When the last check completed: RFC 3339, UTC. */
   readonly checkedAt: string;
-  /** How long the whole check took: checks run side by side, so as long as the slowest one. */
+  /** Duration of the slowest check, in milliseconds; checks run concurrently. */
   readonly checkDurationMs: number;
 }
 
-/** Sums up the results of checks; `now` is the time of a report on no dependencies. */
+/** Combines the results of checks. `now` is the time of a report without dependencies. */
 export function summarize(dependencies: readonly DependencyHealth[], now: Date): HealthReport {
   const ends = dependencies.map(({ lastCheck }) => lastCheck).sort();
   return {
@@ -26,9 +28,8 @@ export function summarize(dependencies: readonly DependencyHealth[], now: Date):
 }
 
 /**
- * Whether two reports tell the same story. Status, message, error code, access mode and circuit
- * state count, of the service and of each dependency; times and pool counts, which differ on every
- * check, do not.
+ * Whether two reports are equal in status, message, error code, access mode and circuit state, of the
+ * service and of each dependency. Times and pool statistics, which differ on every check, are ignored.
  */
 export function sameStory(a: HealthReport | undefined, b: HealthReport | undefined): boolean {
   return story(a) === story(b);
@@ -40,12 +41,12 @@ function story(report: HealthReport | undefined): string {
   return JSON.stringify([report.status, report.message, dependencies]);
 }
 
-/** What about a dependency, or the service, is news when it differs. */
+/** The fields of a dependency, or of the service, whose change is reported. */
 export type Story =
   & Pick<DependencyHealth, "status" | "message">
   & Partial<Pick<DependencyHealth, "errorCode" | "accessMode" | "circuitState">>;
 
-/** Equal for equal stories. */
+/** A string that is equal for equal stories. */
 export function storyOf(told: Story): string {
   const { status, message, errorCode, accessMode, circuitState } = told;
   return JSON.stringify([status, message, errorCode, accessMode, circuitState]);

@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
-/** Why a stream ended that would otherwise go on for ever. */
+/** The error that ends an endless stream: of the call, or UNAVAILABLE on shutdown. */
 export function endOfStream(call: AbortSignal, shutdown: AbortSignal): ConnectError {
   return shutdown.aborted
     ? new ConnectError("The service is shutting down.", Code.Unavailable)

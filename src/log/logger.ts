@@ -6,18 +6,19 @@ import { REDACTED, Redactor, SECRET_FIELDS } from "./redact.ts";
 /** A structured logger: `logger.info({ event: "database.connected" }, "message")`. */
 export type Logger = PinoLogger;
 
-/** What {@linkcode createLogger} needs besides the configured level and format. */
+/** What {@linkcode createLogger} adds to records, removes from them, and writes them to. */
 export interface LoggerOptions {
+  /** Version of the service, in each record. */
   readonly version: string;
-  /** Knows what no line may contain, as the second wall behind the `Secret` type. */
+  /** Removes secrets from lines, in addition to the `Secret` type. Default: credentials in URLs only. */
   readonly redactor?: Redactor | undefined;
-  /** More fields for each record, such as the ids of a trace. */
+  /** Additional fields of each record, such as trace ids. Default: none. */
   readonly fields?: (() => Record<string, string>) | undefined;
-  /** Where lines go; default: standard output. */
+  /** Default: standard output. */
   readonly destination?: { write(line: string): void };
 }
 
-/** Creates the logger of this process: JSON lines, or lines for people with `format: "pretty"`. */
+/** Creates the logger of this process: JSON lines, or human-readable ones with `format: "pretty"`. */
 export function createLogger(config: LogConfig, options: LoggerOptions): Logger {
   const { fields, redactor = new Redactor() } = options;
   const colorize = options.destination === undefined && Deno.stdout.isTerminal() && !Deno.noColor;
@@ -33,7 +34,7 @@ export function createLogger(config: LogConfig, options: LoggerOptions): Logger 
   }, config.format === "pretty" ? prettified(destination, colorize) : destination);
 }
 
-/** Unlike pino-pretty's stream this writes at once, so that nothing is lost when the process exits. */
+/** Unlike the stream of pino-pretty, this writes at once, so that no record is lost on exit. */
 function prettified(
   destination: { write(line: string): void },
   colorize: boolean,

@@ -1,5 +1,5 @@
 /**
- * Structured log lines: what they look like, what they never contain, and how many of a kind.
+ * Structured logging: format, redaction of secrets, and rate limits.
  *
  * @module
  */

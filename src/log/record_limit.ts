@@ -1,36 +1,39 @@
-/** Settings of a {@linkcode RecordLimit}. */
+/** The rate of a {@linkcode RecordLimit}. */
 export interface RecordLimitOptions {
   /**
-   * Shortest time between two records of the same kind, in milliseconds.
+   * Minimum time between two records of the same kind, in milliseconds.
    *
    * @default 10_000
    */
   readonly intervalMs?: number | undefined;
-  /** Monotonic milliseconds. */
+  /** Monotonic milliseconds. Default: `performance.now`. */
   readonly now?: (() => number) | undefined;
 }
 
-/** How a record is to be logged. */
+/** How to log a record. */
 export interface RecordWeight<Level extends string> {
+  /** The level of the record: its own, or `debug` if it is suppressed. */
   readonly level: Level | "debug";
-  /** For the record: how many of its kind were one too many, since the last that was not. */
+  /** A field of the record: the number suppressed since the last one of its kind. */
   readonly repeats: { readonly suppressed?: number };
 }
 
 /**
- * Gives one log record of each kind its level, and then one in an interval; the others are for
- * debugging only. So an outage under load does not fill the log. Kinds must come from a bounded set.
+ * Limits log records to one of each kind per interval, so that an outage under load does not flood the
+ * log; further ones get level `debug`. Kinds must come from a bounded set, because each is kept.
  */
 export class RecordLimit {
   readonly #intervalMs: number;
   readonly #now: () => number;
   readonly #kinds = new Map<string, { passedAt: number; suppressed: number }>();
 
+  /** Default interval: 10 seconds. */
   constructor({ intervalMs = 10_000, now = () => performance.now() }: RecordLimitOptions = {}) {
     this.#intervalMs = intervalMs;
     this.#now = now;
   }
 
+  /** Counts a record and decides its level. */
   weigh<Level extends string>(kind: string, level: Level): RecordWeight<Level> {
     const now = this.#now();
     const last = this.#kinds.get(kind);

@@ -3,23 +3,23 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import type { DatabaseError, DatabaseErrorCode } from "../database/mod.ts";
 
-/** How an RPC answers a database error. */
+/** The gRPC status of a database error, and how it is logged. */
 export interface DatabaseErrorAnswer {
   readonly code: Code;
-  /** When a client may try again, in milliseconds, unless the error itself knows. */
+  /** When a client may retry, in milliseconds, unless the error has its own delay. */
   readonly retryDelayMs?: number;
-  /** Of the log record: a client's fault is no reason to wake anybody. */
+  /** Of the log record. Errors caused by a client are no reason to alert anyone. */
   readonly level: "debug" | "info" | "warn" | "error";
 }
 
-/** Passes by itself, usually within seconds. */
+/** Recovers without intervention, usually within seconds. */
 const PASSING = { code: Code.Unavailable, retryDelayMs: 1_000, level: "warn" } as const;
-/** Passes when somebody has repaired something. A client can do nothing but come back. */
+/** Needs intervention by an operator. A client can only retry later. */
 const BROKEN = { code: Code.Unavailable, retryDelayMs: 30_000, level: "warn" } as const;
-/** Goes away when the whole request is tried again. */
+/** A retry of the whole request may succeed. */
 const CONFLICT = { code: Code.Aborted, retryDelayMs: 100, level: "info" } as const;
 
-/** Every database error's answer; explained in `docs/errors.md`, which has this table. */
+/** The status of each database error. `docs/errors.md` contains this table and explains it. */
 export const DATABASE_ERROR_ANSWERS = {
   CONNECTION_REFUSED: PASSING,
   HOST_UNREACHABLE: PASSING,
@@ -51,11 +51,11 @@ export const DATABASE_ERROR_ANSWERS = {
   UNIQUE_VIOLATION: { code: Code.AlreadyExists, level: "info" },
   CONSTRAINT_VIOLATION: { code: Code.FailedPrecondition, level: "info" },
   TRANSACTION_ABORTED: { code: Code.Internal, level: "error" },
-  // Not UNAVAILABLE, which clients repeat by themselves.
+  // Not UNAVAILABLE, which clients retry automatically.
   COMMIT_UNKNOWN: { code: Code.Unknown, level: "error" },
   READ_ONLY: { code: Code.FailedPrecondition, level: "warn" },
   INVALID_USE: { code: Code.Internal, level: "error" },
-  // The service's role lacks the privilege, whoever calls.
+  // The role of the service lacks the privilege, not the caller.
   INSUFFICIENT_PRIVILEGE: { code: Code.Internal, level: "error" },
   QUERY_FAILED: { code: Code.Internal, level: "error" },
   MIGRATION_DIRTY: BROKEN,
@@ -63,12 +63,12 @@ export const DATABASE_ERROR_ANSWERS = {
   MIGRATION_LOCKED: PASSING,
 } as const satisfies Record<DatabaseErrorCode, DatabaseErrorAnswer>;
 
-/** Groups the reasons of this service's ErrorInfo details (AIP-193). */
+/** The domain of the reasons in ErrorInfo (AIP-193). */
 const ERROR_DOMAIN = "treasury.v1";
 
 /**
- * The error that clients get: the public message, the reason as `google.rpc.ErrorInfo`, and when to
- * try again as `google.rpc.RetryInfo`. Everything else stays in its `cause`, which is not sent.
+ * The error that clients receive: the public message, the reason as `google.rpc.ErrorInfo`, and the
+ * retry delay as `google.rpc.RetryInfo`. All other details stay in its `cause`, which is not sent.
  *
  * Source: https://google.aip.dev/193
  */

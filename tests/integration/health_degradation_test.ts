@@ -92,7 +92,7 @@ Deno.test("reads on a standby are DEGRADED, and say why; a promotion is HEALTHY"
   const { message, errorCode, accessMode, circuitState, config } = await health.until(DEGRADED);
   assert.equal(
     message,
-    "Primary database is unavailable: reads go to a standby, writes are refused",
+    "Primary database is unavailable: a standby serves reads, writes are rejected",
   );
   assert.notEqual(errorCode, "READ_ONLY", "it is the primary's outage");
   assert.equal(accessMode, AccessMode.READ_ONLY);

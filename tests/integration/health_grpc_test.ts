@@ -124,7 +124,7 @@ Deno.test("GrpcChecker: the status that the call ends with is the error code", a
   }));
   await using checker = checkerOf(peer.port);
   const health = await check(checker);
-  assertUnhealthy(health, "PERMISSION_DENIED", "Ledger service failed to report its health");
+  assertUnhealthy(health, "PERMISSION_DENIED", "Ledger service could not report its health");
   assert(!JSON.stringify(health).includes("hunter2"));
 });
 
@@ -134,7 +134,7 @@ Deno.test("GrpcChecker: grpc-js, its unknown service, and none of its words", as
   assert.equal((await check(known)).status, ServiceStatus.HEALTHY);
   await using unknown = checkerOf(peer.port, { service: "ledger.v1.Ledger" });
   const health = await check(unknown);
-  assertUnhealthy(health, "NOT_FOUND", "Ledger service does not know the service asked for");
+  assertUnhealthy(health, "NOT_FOUND", "Ledger service does not know the requested service");
   assert.match(health.error!, /"ledger\.v1\.Ledger".*HEALTH_GRPC_DEPENDENCIES/);
   assert(!JSON.stringify(health).includes("hunter2"));
 });
@@ -150,7 +150,7 @@ Deno.test("GrpcChecker: a graceful restart of grpc-js goes unnoticed, a stop doe
   assertUnhealthy(
     await check(checker),
     "CONNECTION_REFUSED",
-    "Ledger service cannot be reached",
+    "Ledger service is unreachable",
   );
   await using _third = await startGrpcJsPeer({ port: first.port });
   assert.equal((await check(checker)).status, ServiceStatus.HEALTHY);
@@ -216,7 +216,7 @@ for (const [what, errorCode, onConnection] of unreachable) {
     await using checker = checkerOf(peer.port);
     for (let i = 0; i < 10; i++) {
       const health = await check(checker);
-      assertUnhealthy(health, errorCode, "Ledger service cannot be reached");
+      assertUnhealthy(health, errorCode, "Ledger service is unreachable");
     }
     assert.equal(peer.connections, 10);
   });
@@ -228,7 +228,7 @@ Deno.test("GrpcChecker: a web server is no gRPC server", async () => {
   });
   await using checker = checkerOf(peer.addr.port);
   const health = await check(checker);
-  assertUnhealthy(health, "NO_GRPC_ANSWER", "Ledger service cannot be reached");
+  assertUnhealthy(health, "NO_GRPC_ANSWER", "Ledger service is unreachable");
   await checker[Symbol.asyncDispose]();
   await peer.shutdown();
 });
@@ -240,7 +240,7 @@ Deno.test("GrpcChecker: a peer that accepts and never answers is given up in tim
     assertUnhealthy(
       await check(checker),
       "DEADLINE_EXCEEDED",
-      "Ledger service did not answer in time",
+      "Ledger service did not respond in time",
     );
     await eventually(() => peer.connections === i, { what: "each check tries a new connection" });
   }
@@ -260,13 +260,13 @@ Deno.test("GrpcChecker: a peer that thinks for too long is told the deadline", a
   assertUnhealthy(
     await check(checker),
     "DEADLINE_EXCEEDED",
-    "Ledger service did not answer in time",
+    "Ledger service did not respond in time",
   );
 });
 
 Deno.test("GrpcChecker: an unknown host", async () => {
   await using checker = checkerOf(0, { url: "http://ledger.invalid:50051" });
-  assertUnhealthy(await check(checker), "HOST_NOT_FOUND", "Ledger service cannot be reached");
+  assertUnhealthy(await check(checker), "HOST_NOT_FOUND", "Ledger service is unreachable");
 });
 
 const pem = (name: string) =>
@@ -327,7 +327,7 @@ Deno.test("GrpcChecker: survives a peer process that is killed twenty times", as
     assertUnhealthy(
       await check(checker),
       "CONNECTION_REFUSED",
-      "Ledger service cannot be reached",
+      "Ledger service is unreachable",
     );
   }
 });

@@ -211,7 +211,7 @@ Deno.test("a read-only database is DEGRADED: it serves, and says that writes are
   assert.equal(health.status, DEGRADED);
   assert.equal(health.accessMode, AccessMode.READ_ONLY);
   assert.equal(health.errorCode, "READ_ONLY");
-  assert.equal(health.message, "Database is read-only: writes are refused");
+  assert.equal(health.message, "Database is read-only: writes are rejected");
   assert.equal(service.registry.readiness.ready, true);
 });
 
@@ -241,7 +241,7 @@ Deno.test("a database whose migrations have not run is not ready for use", async
   const health = await service.check();
   assert.equal(health.status, UNHEALTHY);
   assert.equal(health.errorCode, "NOT_PREPARED");
-  assert.equal(health.message, "Database is not prepared for use");
+  assert.equal(health.message, "Database schema is not ready");
   migrate();
   await service.connected();
 });
@@ -253,7 +253,7 @@ Deno.test("a failed migration says so, although the database answers", async () 
   await eventually(async () => {
     const health = await service.check();
     return health.status === UNHEALTHY && health.errorCode === "MIGRATION_FAILED" &&
-      health.message === "Database is not prepared for use";
+      health.message === "Database schema is not ready";
   }, { what: "the migration has failed" });
   assert.equal(service.registry.readiness.ready, false);
 });

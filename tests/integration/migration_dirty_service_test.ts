@@ -40,7 +40,7 @@ for (const migrateOnStart of [true, false]) {
     assert.equal(health.status, ServiceStatus.DEGRADED);
     assert.equal(health.accessMode, AccessMode.READ_ONLY);
     assert.equal(health.errorCode, "MIGRATION_DIRTY");
-    assert.equal(health.message, "Database schema is dirty: writes are refused");
+    assert.equal(health.message, "Database schema is dirty: writes are rejected");
     const told = test.logged.filter(({ event }) => event === "database.read_only");
     assert.deepEqual(told.map(({ code }) => code), ["MIGRATION_DIRTY"]);
 

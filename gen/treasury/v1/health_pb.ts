@@ -21,11 +21,13 @@ export const file_treasury_v1_health: GenFile = /*@__PURE__*/
   fileDesc("Chh0cmVhc3VyeS92MS9oZWFsdGgucHJvdG8SC3RyZWFzdXJ5LnYxIlEKEEdldEhlYWx0aFJlcXVlc3QSEgoKZGVwZW5kZW5jeRgBIAEoCRIpCglmcmVzaG5lc3MYAiABKA4yFi50cmVhc3VyeS52MS5GcmVzaG5lc3Mi3QEKEUdldEhlYWx0aFJlc3BvbnNlEioKBnN0YXR1cxgBIAEoDjIaLnRyZWFzdXJ5LnYxLlNlcnZpY2VTdGF0dXMSDwoHbWVzc2FnZRgCIAEoCRIzCgxkZXBlbmRlbmNpZXMYAyADKAsyHS50cmVhc3VyeS52MS5EZXBlbmRlbmN5SGVhbHRoEhIKCmNoZWNrZWRfYXQYBCABKAkSGQoRY2hlY2tfZHVyYXRpb25fbXMYBSABKAUSDwoHdmVyc2lvbhgGIAEoCRIWCg51cHRpbWVfc2Vjb25kcxgHIAEoBSIoChJXYXRjaEhlYWx0aFJlcXVlc3QSEgoKZGVwZW5kZW5jeRgBIAEoCSL5AQoTV2F0Y2hIZWFsdGhSZXNwb25zZRI3CgZyZWFzb24YASABKA4yJy50cmVhc3VyeS52MS5XYXRjaEhlYWx0aFJlc3BvbnNlLlJlYXNvbhIuCgZoZWFsdGgYAiABKAsyHi50cmVhc3VyeS52MS5HZXRIZWFsdGhSZXNwb25zZRIvCg1yZWNlbnRfZXZlbnRzGAMgAygLMhgudHJlYXN1cnkudjEuSGVhbHRoRXZlbnQiSAoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEgsKB0lOSVRJQUwQARIKCgZDSEFOR0UQAhINCglIRUFSVEJFQVQQAyLGAgoLSGVhbHRoRXZlbnQSDAoEdGltZRgBIAEoCRISCgpkZXBlbmRlbmN5GAIgASgJEioKBnN0YXR1cxgDIAEoDjIaLnRyZWFzdXJ5LnYxLlNlcnZpY2VTdGF0dXMSDwoHbWVzc2FnZRgEIAEoCRIXCgplcnJvcl9jb2RlGAUgASgJSACIAQESMQoLYWNjZXNzX21vZGUYBiABKA4yFy50cmVhc3VyeS52MS5BY2Nlc3NNb2RlSAGIAQESNQoNY2lyY3VpdF9zdGF0ZRgHIAEoDjIZLnRyZWFzdXJ5LnYxLkNpcmN1aXRTdGF0ZUgCiAEBEhYKCW91dGFnZV9tcxgIIAEoBUgDiAEBQg0KC19lcnJvcl9jb2RlQg4KDF9hY2Nlc3NfbW9kZUIQCg5fY2lyY3VpdF9zdGF0ZUIMCgpfb3V0YWdlX21zIswDChBEZXBlbmRlbmN5SGVhbHRoEgwKBG5hbWUYASABKAkSKQoEdHlwZRgCIAEoDjIbLnRyZWFzdXJ5LnYxLkRlcGVuZGVuY3lUeXBlEioKBnN0YXR1cxgDIAEoDjIaLnRyZWFzdXJ5LnYxLlNlcnZpY2VTdGF0dXMSEwoLaXNfY3JpdGljYWwYBCABKAgSDwoHbWVzc2FnZRgFIAEoCRItCgZjb25maWcYBiABKAsyHS50cmVhc3VyeS52MS5EZXBlbmRlbmN5Q29uZmlnEhIKCmxhc3RfY2hlY2sYByABKAkSGAoQcmVzcG9uc2VfdGltZV9tcxgIIAEoBRISCgVlcnJvchgJIAEoCUgAiAEBEhcKCmVycm9yX2NvZGUYCiABKAlIAYgBARIxCgthY2Nlc3NfbW9kZRgLIAEoDjIXLnRyZWFzdXJ5LnYxLkFjY2Vzc01vZGVIAogBARI1Cg1jaXJjdWl0X3N0YXRlGAwgASgOMhkudHJlYXN1cnkudjEuQ2lyY3VpdFN0YXRlSAOIAQFCCAoGX2Vycm9yQg0KC19lcnJvcl9jb2RlQg4KDF9hY2Nlc3NfbW9kZUIQCg5fY2lyY3VpdF9zdGF0ZSLQAQoQRGVwZW5kZW5jeUNvbmZpZxIQCghob3N0bmFtZRgBIAEoCRIMCgRwb3J0GAIgASgFEhAKCHByb3RvY29sGAMgASgJEhoKDWRhdGFiYXNlX25hbWUYBCABKAlIAIgBARIYCgtzY2hlbWFfbmFtZRgFIAEoCUgBiAEBEjIKCXBvb2xfaW5mbxgGIAEoCzIfLnRyZWFzdXJ5LnYxLkNvbm5lY3Rpb25Qb29sSW5mb0IQCg5fZGF0YWJhc2VfbmFtZUIOCgxfc2NoZW1hX25hbWUitwEKEkNvbm5lY3Rpb25Qb29sSW5mbxIXCg9tYXhfY29ubmVjdGlvbnMYASABKAUSGgoSYWN0aXZlX2Nvbm5lY3Rpb25zGAIgASgFEhgKEGlkbGVfY29ubmVjdGlvbnMYAyABKAUSEgoKd2FpdF9jb3VudBgEIAEoBRIPCgd3YWl0aW5nGAUgASgFEhgKEHdhaXRfZHVyYXRpb25fbXMYBiABKAESEwoLdXRpbGl6YXRpb24YByABKAEqWQoNU2VydmljZVN0YXR1cxIeChpTRVJWSUNFX1NUQVRVU19VTlNQRUNJRklFRBAAEgsKB0hFQUxUSFkQARIMCghERUdSQURFRBACEg0KCVVOSEVBTFRIWRADKlEKDkRlcGVuZGVuY3lUeXBlEh8KG0RFUEVOREVOQ1lfVFlQRV9VTlNQRUNJRklFRBAAEgwKCERBVEFCQVNFEAESEAoMR1JQQ19TRVJWSUNFEAIqWQoKQWNjZXNzTW9kZRIbChdBQ0NFU1NfTU9ERV9VTlNQRUNJRklFRBAAEg4KClJFQURfV1JJVEUQARINCglSRUFEX09OTFkQAhIPCgtVTkFWQUlMQUJMRRADKlIKDENpcmN1aXRTdGF0ZRIdChlDSVJDVUlUX1NUQVRFX1VOU1BFQ0lGSUVEEAASCgoGQ0xPU0VEEAESCAoET1BFThACEg0KCUhBTEZfT1BFThADKj0KCUZyZXNobmVzcxIZChVGUkVTSE5FU1NfVU5TUEVDSUZJRUQQABIJCgVGUkVTSBABEgoKBkNBQ0hFRBACMq0BCgZIZWFsdGgSTwoJR2V0SGVhbHRoEh0udHJlYXN1cnkudjEuR2V0SGVhbHRoUmVxdWVzdBoeLnRyZWFzdXJ5LnYxLkdldEhlYWx0aFJlc3BvbnNlIgOQAgESUgoLV2F0Y2hIZWFsdGgSHy50cmVhc3VyeS52MS5XYXRjaEhlYWx0aFJlcXVlc3QaIC50cmVhc3VyeS52MS5XYXRjaEhlYWx0aFJlc3BvbnNlMAFiBnByb3RvMw");
 
 /**
+ * What to check.
+ *
  * @generated from message treasury.v1.GetHealthRequest
  */
 export type GetHealthRequest = Message<"treasury.v1.GetHealthRequest"> & {
   /**
-   * Name of the one dependency to report on; empty means all.
+   * Name of one dependency; empty means all.
    *
    * @generated from field: string dependency = 1;
    */
@@ -45,6 +47,8 @@ export const GetHealthRequestSchema: GenMessage<GetHealthRequest> = /*@__PURE__*
   messageDesc(file_treasury_v1_health, 0);
 
 /**
+ * The health of the service.
+ *
  * @generated from message treasury.v1.GetHealthResponse
  */
 export type GetHealthResponse = Message<"treasury.v1.GetHealthResponse"> & {
@@ -54,7 +58,7 @@ export type GetHealthResponse = Message<"treasury.v1.GetHealthResponse"> & {
   status: ServiceStatus;
 
   /**
-   * One sentence for people.
+   * A human-readable summary.
    *
    * @generated from field: string message = 2;
    */
@@ -66,14 +70,14 @@ export type GetHealthResponse = Message<"treasury.v1.GetHealthResponse"> & {
   dependencies: DependencyHealth[];
 
   /**
-   * When the check ended: RFC 3339, UTC.
+   * When the check completed: RFC 3339, UTC.
    *
    * @generated from field: string checked_at = 4;
    */
   checkedAt: string;
 
   /**
-   * How long the whole check took, in milliseconds.
+   * Duration of the whole check, in milliseconds.
    *
    * @generated from field: int32 check_duration_ms = 5;
    */
@@ -102,11 +106,13 @@ export const GetHealthResponseSchema: GenMessage<GetHealthResponse> = /*@__PURE_
   messageDesc(file_treasury_v1_health, 1);
 
 /**
+ * What to watch.
+ *
  * @generated from message treasury.v1.WatchHealthRequest
  */
 export type WatchHealthRequest = Message<"treasury.v1.WatchHealthRequest"> & {
   /**
-   * Name of the one dependency to follow; empty means all.
+   * Name of one dependency; empty means all.
    *
    * @generated from field: string dependency = 1;
    */
@@ -121,6 +127,8 @@ export const WatchHealthRequestSchema: GenMessage<WatchHealthRequest> = /*@__PUR
   messageDesc(file_treasury_v1_health, 2);
 
 /**
+ * The current health, and why it was sent.
+ *
  * @generated from message treasury.v1.WatchHealthResponse
  */
 export type WatchHealthResponse = Message<"treasury.v1.WatchHealthResponse"> & {
@@ -135,7 +143,7 @@ export type WatchHealthResponse = Message<"treasury.v1.WatchHealthResponse"> & {
   health?: GetHealthResponse | undefined;
 
   /**
-   * What has changed lately, oldest first, at most 100; empty in a heartbeat.
+   * The most recent changes, oldest first, at most 100; empty in a heartbeat.
    *
    * @generated from field: repeated treasury.v1.HealthEvent recent_events = 3;
    */
@@ -183,13 +191,13 @@ export const WatchHealthResponse_ReasonSchema: GenEnum<WatchHealthResponse_Reaso
   enumDesc(file_treasury_v1_health, 3, 0);
 
 /**
- * How the service, or one dependency, was from one change to the next.
+ * A change of the health of the service or of one dependency.
  *
  * @generated from message treasury.v1.HealthEvent
  */
 export type HealthEvent = Message<"treasury.v1.HealthEvent"> & {
   /**
-   * When the change was noticed: RFC 3339, UTC, with milliseconds.
+   * When the change was detected: RFC 3339, UTC, with milliseconds.
    *
    * @generated from field: string time = 1;
    */
@@ -208,7 +216,7 @@ export type HealthEvent = Message<"treasury.v1.HealthEvent"> & {
   status: ServiceStatus;
 
   /**
-   * One sentence for people.
+   * A human-readable summary.
    *
    * @generated from field: string message = 4;
    */
@@ -236,7 +244,8 @@ export type HealthEvent = Message<"treasury.v1.HealthEvent"> & {
   circuitState?: CircuitState | undefined;
 
   /**
-   * When this ends an UNHEALTHY time: how long that was, in milliseconds.
+   * Duration of the UNHEALTHY period that this change ends, in milliseconds;
+   * absent if it ends none.
    *
    * @generated from field: optional int32 outage_ms = 8;
    */
@@ -251,6 +260,8 @@ export const HealthEventSchema: GenMessage<HealthEvent> = /*@__PURE__*/
   messageDesc(file_treasury_v1_health, 4);
 
 /**
+ * The health of one dependency.
+ *
  * @generated from message treasury.v1.DependencyHealth
  */
 export type DependencyHealth = Message<"treasury.v1.DependencyHealth"> & {
@@ -277,7 +288,7 @@ export type DependencyHealth = Message<"treasury.v1.DependencyHealth"> & {
   isCritical: boolean;
 
   /**
-   * One sentence for people.
+   * A human-readable summary.
    *
    * @generated from field: string message = 5;
    */
@@ -296,7 +307,7 @@ export type DependencyHealth = Message<"treasury.v1.DependencyHealth"> & {
   lastCheck: string;
 
   /**
-   * How long that check took, in milliseconds.
+   * Duration of that check, in milliseconds.
    *
    * @generated from field: int32 response_time_ms = 8;
    */
@@ -340,6 +351,8 @@ export const DependencyHealthSchema: GenMessage<DependencyHealth> = /*@__PURE__*
   messageDesc(file_treasury_v1_health, 5);
 
 /**
+ * Where a dependency is, and its connection pool.
+ *
  * @generated from message treasury.v1.DependencyConfig
  */
 export type DependencyConfig = Message<"treasury.v1.DependencyConfig"> & {
@@ -390,11 +403,13 @@ export const DependencyConfigSchema: GenMessage<DependencyConfig> = /*@__PURE__*
   messageDesc(file_treasury_v1_health, 6);
 
 /**
+ * Statistics of a connection pool.
+ *
  * @generated from message treasury.v1.ConnectionPoolInfo
  */
 export type ConnectionPoolInfo = Message<"treasury.v1.ConnectionPoolInfo"> & {
   /**
-   * Most connections that may be open at once.
+   * Maximum number of open connections.
    *
    * @generated from field: int32 max_connections = 1;
    */
@@ -415,21 +430,21 @@ export type ConnectionPoolInfo = Message<"treasury.v1.ConnectionPoolInfo"> & {
   idleConnections: number;
 
   /**
-   * How many acquires had to wait since the service started.
+   * Number of acquires that had to wait since the service started.
    *
    * @generated from field: int32 wait_count = 4;
    */
   waitCount: number;
 
   /**
-   * Acquires that are waiting now.
+   * Acquires that are currently waiting.
    *
    * @generated from field: int32 waiting = 5;
    */
   waiting: number;
 
   /**
-   * Time that all acquires together have waited, in milliseconds.
+   * Total time that acquires have waited, in milliseconds.
    *
    * @generated from field: double wait_duration_ms = 6;
    */
@@ -451,7 +466,9 @@ export const ConnectionPoolInfoSchema: GenMessage<ConnectionPoolInfo> = /*@__PUR
   messageDesc(file_treasury_v1_health, 7);
 
 /**
- * Values carry no prefix because the specification fixes their JSON spelling.
+ * The health of the service or of a dependency.
+ *
+ * The values have no prefix because the specification fixes their JSON spelling.
  *
  * @generated from enum treasury.v1.ServiceStatus
  */
@@ -462,21 +479,21 @@ export enum ServiceStatus {
   SERVICE_STATUS_UNSPECIFIED = 0,
 
   /**
-   * Everything works.
+   * Fully operational.
    *
    * @generated from enum value: HEALTHY = 1;
    */
   HEALTHY = 1,
 
   /**
-   * The service works, but not fully: see `message`.
+   * Operational with limitations: see `message`.
    *
    * @generated from enum value: DEGRADED = 2;
    */
   DEGRADED = 2,
 
   /**
-   * The service cannot do its work.
+   * Not operational.
    *
    * @generated from enum value: UNHEALTHY = 3;
    */
@@ -490,6 +507,8 @@ export const ServiceStatusSchema: GenEnum<ServiceStatus> = /*@__PURE__*/
   enumDesc(file_treasury_v1_health, 0);
 
 /**
+ * The type of a dependency.
+ *
  * @generated from enum treasury.v1.DependencyType
  */
 export enum DependencyType {
@@ -516,7 +535,7 @@ export const DependencyTypeSchema: GenEnum<DependencyType> = /*@__PURE__*/
   enumDesc(file_treasury_v1_health, 1);
 
 /**
- * What the database allows at the moment.
+ * Whether the database can currently be read and written.
  *
  * @generated from enum treasury.v1.AccessMode
  */
@@ -582,7 +601,7 @@ export const CircuitStateSchema: GenEnum<CircuitState> = /*@__PURE__*/
   enumDesc(file_treasury_v1_health, 3);
 
 /**
- * How old a result may be.
+ * Whether to check now or return the last result.
  *
  * @generated from enum treasury.v1.Freshness
  */
@@ -595,15 +614,15 @@ export enum Freshness {
   FRESHNESS_UNSPECIFIED = 0,
 
   /**
-   * Check now, or join the check that is running.
+   * Check now, or join the running check.
    *
    * @generated from enum value: FRESH = 1;
    */
   FRESH = 1,
 
   /**
-   * Return the last result without checking; the background check renews it
-   * every DB_HEALTH_CHECK_INTERVAL seconds.
+   * Return the last result without a check. Background checks refresh it every
+   * DB_HEALTH_CHECK_INTERVAL seconds.
    *
    * @generated from enum value: CACHED = 2;
    */
@@ -617,16 +636,16 @@ export const FreshnessSchema: GenEnum<Freshness> = /*@__PURE__*/
   enumDesc(file_treasury_v1_health, 4);
 
 /**
- * Tells how the service and everything it depends on are doing.
+ * Reports the health of the service and of its dependencies.
  *
  * @generated from service treasury.v1.Health
  */
 export const Health: GenService<{
   /**
-   * Checks the dependencies and returns the result. Callers that ask at the
-   * same time share one check.
+   * Checks the dependencies and returns the result. Concurrent calls share one
+   * check.
    *
-   * Errors: NOT_FOUND when `dependency` names no configured dependency.
+   * Errors: NOT_FOUND if `dependency` is not a configured dependency.
    *
    * @generated from rpc treasury.v1.Health.GetHealth
    */
@@ -636,11 +655,11 @@ export const Health: GenService<{
     output: typeof GetHealthResponseSchema;
   },
   /**
-   * Sends the current health at once, again on every change, and as a
-   * heartbeat when nothing has changed for HEALTH_WATCH_HEARTBEAT seconds.
+   * Sends the current health at once, after every change, and as a heartbeat
+   * if nothing has changed for HEALTH_WATCH_HEARTBEAT seconds.
    * The stream ends with UNAVAILABLE when the service shuts down.
    *
-   * Errors: NOT_FOUND when `dependency` names no configured dependency.
+   * Errors: NOT_FOUND if `dependency` is not a configured dependency.
    *
    * @generated from rpc treasury.v1.Health.WatchHealth
    */

@@ -5,6 +5,7 @@ import type { ValueType } from "../values/value_type.ts";
 export interface Setting {
   /** What it does, in full sentences. */
   readonly meaning: string;
+  /** How the text is parsed, and what is allowed. */
   readonly type: ValueType<unknown>;
   /** The value if nothing sets it, in the form of the variable. */
   readonly default?: string;

@@ -50,5 +50,5 @@ function parseEntry(entry: string, fail: (problem: string) => void): GrpcDepende
   const service = url.searchParams.get("service") ?? "";
   if (!/^[\w.]*$/.test(service)) fail("has a service parameter that is not a gRPC service name");
 
-  return { name, url: url.origin, critical: critical.data ?? true, service };
+  return { name, url: url.origin, critical: critical.success ? critical.data : true, service };
 }

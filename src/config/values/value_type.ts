@@ -1,16 +1,36 @@
 import { z } from "zod";
 import { Secret } from "../secret.ts";
 
+/** Parses a text, or says what is wrong with it; the part of zod's `ZodType` that settings use. */
+export interface TextSchema<T> {
+  /** Parses the text. Never throws. */
+  safeParse(
+    text: string | undefined,
+  ):
+    | { readonly success: true; readonly data: T }
+    | {
+      readonly success: false;
+      readonly error: { readonly issues: readonly { readonly message: string }[] };
+    };
+  /**
+   * Parses a text that is known to be valid.
+   *
+   * @throws {Error} If it is not.
+   */
+  parse(text: string): T;
+}
+
 /** The type of a setting: how its text is parsed, and a description of the allowed values. */
 export interface ValueType<T> {
   /** Description of the allowed values, for messages and the documentation. */
   readonly allowed: string;
+  /** Unit of the value, such as seconds; absent for values without one. */
   readonly unit?: string;
   /**
    * The messages of its issues are predicates such as "is not a whole number". They must not repeat
    * the text, which may be a secret.
    */
-  readonly schema: z.ZodType<T, string>;
+  readonly schema: TextSchema<T>;
 }
 
 /** Limit of setTimeout, whose delay is a signed 32-bit integer; a longer timer fires at once. */

@@ -69,7 +69,7 @@ Deno.test("a cancel request without an answer ends with the signal", async () =>
   assert.equal(server.dialed().destroyed, true);
 });
 
-Deno.test("a server that cannot be reached is an error, and nothing else", async () => {
+Deno.test("a server that is unreachable is an error, and nothing else", async () => {
   const refused = new DatabaseError("CONNECTION_REFUSED");
   await assert.rejects(requestCancel(KEY, () => Promise.reject(refused), patience), refused);
 });

@@ -48,7 +48,7 @@ Deno.test("Check: an unknown service is NOT_FOUND and names the known ones", asy
   const { grpcHealth } = new Rpc();
   await assert.rejects(grpcHealth.check({ service: "ledger" }), {
     code: Code.NotFound,
-    rawMessage: /known are: "", "treasury.v1.Health", "readiness", "liveness"/,
+    rawMessage: /known services: "", "treasury.v1.Health", "readiness", "liveness"/,
   });
 });
 

@@ -48,7 +48,10 @@ Deno.test("GetHealth: fresh unless asked for the cached result", async () => {
 
 Deno.test("GetHealth: an unknown dependency is NOT_FOUND", async () => {
   const { health } = new Rpc();
-  const error = { code: Code.NotFound, rawMessage: /no dependency "x"; known are: ledger, rates/ };
+  const error = {
+    code: Code.NotFound,
+    rawMessage: /Unknown dependency "x"; known dependencies: ledger, rates/,
+  };
   await assert.rejects(health.getHealth({ dependency: "x" }), error);
   await assert.rejects(
     health.getHealth({ dependency: "x", freshness: Freshness.CACHED }),

@@ -128,7 +128,7 @@ Deno.test("an unknown dependency is named together with the known ones", async (
   const { registry } = setUp();
   const expected = {
     name: "UnknownDependencyError",
-    message: 'There is no dependency "ledgre"; known are: ledger, rates',
+    message: 'Unknown dependency "ledgre"; known dependencies: ledger, rates',
   };
   await assert.rejects(registry.check({ dependency: "ledgre" }), expected);
   await assert.rejects(registry.cached({ dependency: "ledgre" }), expected);
