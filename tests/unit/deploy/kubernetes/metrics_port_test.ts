@@ -14,7 +14,7 @@ Deno.test("Kubernetes: the documented port for metrics alone fits the manifests"
   const documentation = await Deno.readTextFile(
     new URL("../../../../docs/kubernetes.md", import.meta.url),
   );
-  const [, text] = /^## Metrics on a port of their own.*?^```yaml\n(.*?)^```/ms
+  const [, text] = /^## Metrics on a separate port.*?^```yaml\n(.*?)^```/ms
     .exec(documentation)!;
   const { configMapGenerator: [{ name, literals }], patches } = parse(text!) as Manifest;
   assert.equal(name, "treasury-settings");
