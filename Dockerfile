@@ -1,4 +1,4 @@
-# The service, and nothing of its development. See docs/docker.md.
+# The service without its development tools. See docs/docker.md.
 ARG DENO_IMAGE=denoland/deno:2.9.6
 
 # What the image holds besides the sources; small files whose content decides what is built again.
@@ -10,7 +10,7 @@ COPY gen gen
 COPY src src
 RUN deno run --no-config --no-lock --allow-read=. --allow-write=. deploy/docker/prepare.ts
 
-# The packages that the service imports. This layer stays as it is while only sources change.
+# The packages that the service imports. This layer is reused while only sources change.
 FROM ${DENO_IMAGE} AS packages
 WORKDIR /app
 COPY deno.lock ./
@@ -34,12 +34,12 @@ COPY deploy/docker/healthcheck.ts bin/healthcheck
 COPY migrations migrations
 COPY gen gen
 COPY src src
-# Compiles now what would be compiled at each start.
+# Compiles the sources now rather than at each start.
 RUN deno cache --quiet --frozen --no-remote $(find src -name '*.ts') && chown -R deno /deno-dir
 USER deno
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-# Liveness: a container that is replaced because its database is away helps nobody.
+# Liveness: replacing a container does not repair its database.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["healthcheck", "livez"]
 ENTRYPOINT ["/tini", "--"]
 CMD ["start"]

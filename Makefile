@@ -1,10 +1,10 @@
-# Thin aliases of the Deno tasks, for those who are used to make. `make help` lists them.
+# Aliases of the Deno tasks. `make help` lists them.
 # Arguments go through ARGS: make migrate-up ARGS=--dry-run
 
-# Deno on the PATH must be the pinned one; otherwise npm brings it.
+# Uses Deno on the PATH if it has the pinned version, and npm otherwise.
 DENO_VERSION := $(shell sed -n 's/^deno //p' .tool-versions)
 DENO := $(shell deno --version 2>/dev/null | grep -q "^deno $(DENO_VERSION) " && echo deno || echo npx -y deno@$(DENO_VERSION))
-# Compose as Docker's plugin; or the program before it, which cannot wait until all is healthy.
+# The Compose plugin, or docker-compose, which has no --wait.
 COMPOSE := $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 UP_FLAGS := --detach --build$(if $(filter docker,$(firstword $(COMPOSE))), --wait)
 
@@ -26,32 +26,32 @@ start: ## Run the service on the configured database
 test: ## Run all tests
 	$(DENO) task test
 
-check: ## Check formatting, lint, types, the contract and generated files
+check: ## Check formatting, lint, spelling, types, the contract and generated files
 	$(DENO) task check
 
-generate: ## Write what is generated from the contract and the settings
+generate: ## Generate code and references
 	$(DENO) task generate
 
 ##### The database
 
 .PHONY: db-init db-reset db-status db-seed db-psql
-db-init: ## Make the configured database with its roles, and migrate it
+db-init: ## Create the configured database with its roles, and migrate it
 	$(DENO) task db:init $(ARGS)
 
-db-reset: ## Drop the configured database and make it again (asks)
+db-reset: ## Drop and recreate the configured database (asks)
 	$(DENO) task db:reset $(ARGS)
 
-db-status: ## Say how the configured database is doing
+db-status: ## Show the state of the configured database
 	$(DENO) task db:status $(ARGS)
 
-db-seed: ## Put sample data into the configured database
+db-seed: ## Insert sample data into the configured database
 	$(DENO) task db:seed $(ARGS)
 
 db-psql: ## Start psql on the configured database
 	$(DENO) task db:psql $(ARGS)
 
 .PHONY: migrate-up migrate-down migrate-status migrate-create
-migrate-up: ## Apply the migrations that are pending
+migrate-up: ## Apply pending migrations
 	$(DENO) task migrate up $(ARGS)
 
 migrate-down: ## Revert the last migration
@@ -60,7 +60,7 @@ migrate-down: ## Revert the last migration
 migrate-status: ## List the migrations and which are applied
 	$(DENO) task migrate status $(ARGS)
 
-migrate-create: ## Make the files of a new migration: make migrate-create name=add_account
+migrate-create: ## Create the files of a new migration: make migrate-create name=add_account
 	@test -n "$(name)" || { echo "Which name? make migrate-create name=add_account" >&2; exit 2; }
 	$(DENO) task migrate create "$(name)"
 
