@@ -11,7 +11,7 @@
  */
 import { Session } from "node:inspector/promises";
 import { setImmediate } from "node:timers/promises";
-import { isDatabaseConfigured, loadConfig } from "../src/config/mod.ts";
+import { ConfigSource, loadConfig } from "../src/config/mod.ts";
 import { DatabaseManager } from "../src/database/mod.ts";
 import { startPostgres } from "../tests/support/postgres.ts";
 import { databaseEnv } from "../tests/support/service.ts";
@@ -95,7 +95,7 @@ function countFunctions(files: readonly CalledFile[]): number {
 }
 
 const given = Deno.env.toObject();
-const isGiven = isDatabaseConfigured({ env: given });
+const isGiven = new ConfigSource({ env: given }).isDatabaseConfigured();
 await using server = isGiven ? undefined : await startPostgres();
 const { database: config } = loadConfig({ env: server ? databaseEnv(server) : given });
 await using database = new DatabaseManager(config);
