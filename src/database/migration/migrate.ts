@@ -129,9 +129,9 @@ class MigrationRun {
       const startedAt = performance.now();
       await this.#runStep(session, step);
       const durationMs = Math.round(performance.now() - startedAt);
-      const { event, done } = DONE[direction];
-      const fields = { event, version, duration_ms: durationMs };
-      this.#logger.info(fields, `${done} ${file} in ${durationMs} ms`);
+      const { named, verb } = DONE[direction];
+      const fields = { ...named, version, duration_ms: durationMs };
+      this.#logger.info(fields, `${verb} ${file} in ${durationMs} ms`);
     }
     return resultOf(version, steps);
   }
@@ -189,8 +189,8 @@ class MigrationRun {
 }
 
 const DONE = {
-  up: { event: "migration.applied", done: "Applied" },
-  down: { event: "migration.reverted", done: "Reverted" },
+  up: { named: { event: "migration.applied" }, verb: "Applied" },
+  down: { named: { event: "migration.reverted" }, verb: "Reverted" },
 } as const;
 
 function resultOf(version: number | undefined, steps: readonly MigrationStep[]): MigrationResult {
