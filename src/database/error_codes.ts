@@ -1,3 +1,44 @@
+/** A code of a `DatabaseError`. Codes are stable: clients and alerts rely on them. */
+export type DatabaseErrorCode =
+  | "CONNECTION_REFUSED"
+  | "HOST_UNREACHABLE"
+  | "HOST_NOT_FOUND"
+  | "CONNECT_TIMEOUT"
+  | "CONNECTION_LOST"
+  | "PING_TIMEOUT"
+  | "SERVER_STARTING"
+  | "SERVER_SHUTTING_DOWN"
+  | "WRONG_SERVER_ROLE"
+  | "AUTHENTICATION_FAILED"
+  | "DATABASE_NOT_FOUND"
+  | "TLS_FAILED"
+  | "CONNECTION_REJECTED"
+  | "POOLER_MISMATCH"
+  | "TOO_MANY_CONNECTIONS"
+  | "OUT_OF_RESOURCES"
+  | "ACQUIRE_TIMEOUT"
+  | "QUEUE_FULL"
+  | "CIRCUIT_OPEN"
+  | "STOPPED_BY_OPERATOR"
+  | "NOT_PREPARED"
+  | "POOL_CLOSED"
+  | "ABORTED"
+  | "STATEMENT_TIMEOUT"
+  | "LOCK_TIMEOUT"
+  | "SERIALIZATION_FAILURE"
+  | "DEADLOCK"
+  | "UNIQUE_VIOLATION"
+  | "CONSTRAINT_VIOLATION"
+  | "TRANSACTION_ABORTED"
+  | "COMMIT_UNKNOWN"
+  | "READ_ONLY"
+  | "INVALID_USE"
+  | "INSUFFICIENT_PRIVILEGE"
+  | "QUERY_FAILED"
+  | "MIGRATION_DIRTY"
+  | "MIGRATION_FAILED"
+  | "MIGRATION_LOCKED";
+
 /** Properties of an error code. */
 interface Meaning {
   /** Whether the same call may succeed later without intervention. */
@@ -30,7 +71,7 @@ const refused = (publicMessage: string): Meaning => ({
 });
 
 /** Every code of a {@linkcode DatabaseError}. Codes are stable: clients and alerts rely on them. */
-export const ERROR_CODES = {
+export const ERROR_CODES: Readonly<Record<DatabaseErrorCode, Meaning>> = {
   CONNECTION_REFUSED: outage("The database server refused the connection."),
   HOST_UNREACHABLE: outage("The database host is unreachable."),
   HOST_NOT_FOUND: outage("The database host name cannot be resolved."),
@@ -76,10 +117,7 @@ export const ERROR_CODES = {
   MIGRATION_DIRTY: misconfigured("A database migration did not complete."),
   MIGRATION_FAILED: misconfigured("A database migration failed."),
   MIGRATION_LOCKED: outage("Another process is running database migrations."),
-} as const satisfies Record<string, Meaning>;
-
-/** A code of a {@linkcode DatabaseError}. */
-export type DatabaseErrorCode = keyof typeof ERROR_CODES;
+};
 
 /**
  * SQLSTATE to code. Five characters are one condition, two a class; the longer match takes precedence. Source: PostgreSQL documentation, appendix A.

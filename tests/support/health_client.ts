@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+// A type-only import may not have the attribute that JSON needs.
+// deno-lint-ignore verbatim-module-syntax
 import fixture from "./fixtures/health-response.json" with { type: "json" };
 
 type Example = typeof fixture;

@@ -89,7 +89,7 @@ export class Connection implements Resource, AsyncDisposable {
    *
    * @internal
    */
-  readonly cursors = new Set<string>();
+  readonly cursors: Set<string> = new Set();
   /** When the socket was connected. */
   readonly createdAt: Date = new Date();
   /** Resolves when the socket has closed, for whatever reason. Never rejects. */

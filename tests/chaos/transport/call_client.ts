@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
-import http2 from "node:http2";
-import { Code } from "@connectrpc/connect";
+import type http2 from "node:http2";
+import type { Code } from "@connectrpc/connect";
 import { codeFromString } from "@connectrpc/connect/protocol-connect";
 import { GET_HEALTH } from "./paths.ts";
 import type { BadCall } from "./fuzz_calls.ts";
