@@ -6,6 +6,7 @@
 export * from "./config.ts";
 export { ConfigError, type ConfigProblem } from "./config_error.ts";
 export { ConfigSource, databaseNaming, loadConfig, type SettingInUse } from "./config_source.ts";
+export { databaseConfig, type DatabaseOverrides } from "./database_config.ts";
 export type { ReadTextFile } from "./files.ts";
 export { asMigrator } from "./roles.ts";
 export { passwordInFile } from "./password.ts";

@@ -1,4 +1,4 @@
-import type { DatabaseConfig } from "../config/mod.ts";
+import { type DatabaseConfig, databaseConfig, type DatabaseOverrides } from "../config/mod.ts";
 import type { AccessMode } from "./access_mode.ts";
 import { BudgetCheck, type ConnectionBudget } from "./budget.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -47,14 +47,23 @@ export type QueryTag = <Row extends object = Record<string, unknown>>(
  *
  * Specification: 001, "Database Connection Manager".
  *
- * ```ts ignore
- * await using database = new DatabaseManager(config.database, { logger });
- * database.start();
- * const rows = await database.query<{ id: string }>`select id from account where id = ${id}`;
- * await database.transaction(async (tx) => {
- *   await tx`update account set balance = balance - ${amount} where id = ${from}`;
- *   await tx`update account set balance = balance + ${amount} where id = ${to}`;
+ * ```ts
+ * import process from "node:process";
+ * import { DatabaseManager } from "@treasury-service/kit/database";
+ *
+ * await using database = new DatabaseManager(process.env.DATABASE_URL ?? "", {
+ *   maxConnections: 10,
+ *   logger: console,
  * });
+ * database.start();
+ * await database.query`create table if not exists account (id int primary key, balance int)`;
+ * await database.query`insert into account values (1, 100), (2, 0)`;
+ * await database.transaction(async (tx) => {
+ *   await tx`update account set balance = balance - ${40} where id = ${1}`;
+ *   await tx`update account set balance = balance + ${40} where id = ${2}`;
+ * });
+ * const rows = await database.query<{ balance: number }>`select balance from account order by id`;
+ * console.log(rows); // [{ balance: 60 }, { balance: 40 }]
  * ```
  */
 export class DatabaseManager implements AsyncDisposable {
@@ -67,9 +76,31 @@ export class DatabaseManager implements AsyncDisposable {
   readonly #random: () => number;
   #ending: "closing" | "closed" | undefined;
 
-  constructor(config: DatabaseConfig, options: DatabaseManagerOptions = {}) {
-    const { logger = silentLogger, clock = systemClock, random = Math.random } = options;
-    const { observer, prepare, lookup, onPassword } = options;
+  /** With a whole configuration, such as that of `loadConfig`. */
+  constructor(config: DatabaseConfig, options?: DatabaseManagerOptions);
+  /**
+   * With a connection URL. Options that are fields of a `DatabaseConfig` override the URL and the
+   * defaults, as {@linkcode databaseConfig} says.
+   *
+   * @throws {ConfigError} Names each option that is wrong, or `url`. It shows nothing of the URL.
+   */
+  constructor(url: string | URL, options?: DatabaseManagerOptions & DatabaseOverrides);
+  constructor(
+    first: DatabaseConfig | string | URL,
+    options: DatabaseManagerOptions & DatabaseOverrides = {},
+  ) {
+    const {
+      logger = silentLogger,
+      clock = systemClock,
+      random = Math.random,
+      observer,
+      prepare,
+      lookup,
+      onPassword,
+      ...overrides
+    } = options;
+    const isUrl = typeof first === "string" || first instanceof URL;
+    const config = isUrl ? databaseConfig(first, overrides) : first;
     this.config = config;
     this.#observer = observer;
     this.#clock = clock;
@@ -155,9 +186,17 @@ export class DatabaseManager implements AsyncDisposable {
   /**
    * Runs one statement on a connection of the pool.
    *
-   * ```ts ignore
-   * await database.query<Account>`select * from account where id = ${id}`;
-   * await database.query({ access: "read", signal })<Account>`select * from account`;
+   * ```ts
+   * import process from "node:process";
+   * import { DatabaseManager } from "@treasury-service/kit/database";
+   *
+   * await using database = new DatabaseManager(process.env.DATABASE_URL ?? "");
+   * database.start();
+   * const [sum] = await database.query<{ sum: number }>`select ${1}::int + ${2}::int as sum`;
+   * console.log(sum); // { sum: 3 }
+   *
+   * const read = database.query({ access: "read", timeoutMs: 1_000 });
+   * await read<{ now: Date }>`select now()`;
    * ```
    *
    * @throws {DatabaseError} As {@linkcode DatabaseManager.withConnection}.

@@ -27,6 +27,14 @@ export interface ServiceOptions {
   readonly preload?: string;
 }
 
+/** How the service connects to this database, as `DATABASE_URL`. */
+export function databaseUrl({ database }: TestDatabase): string {
+  const url = new URL(`postgresql://${database.host}:${database.port}/${database.database}`);
+  url.username = database.user;
+  url.password = database.password;
+  return url.href;
+}
+
 /** The settings that make the service use this database. */
 export function databaseEnv({ database }: TestDatabase): Record<string, string> {
   return {
