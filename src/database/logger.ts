@@ -10,3 +10,12 @@ export interface Logger {
 
 /** Drops everything. */
 export const silentLogger: Logger = { info() {}, warn() {}, error() {} };
+
+/** The same logger, with the name of the database in every record. */
+export function namedLogger(logger: Logger, database: string): Logger {
+  return {
+    info: (fields, message) => logger.info({ ...fields, database }, message),
+    warn: (fields, message) => logger.warn({ ...fields, database }, message),
+    error: (fields, message) => logger.error({ ...fields, database }, message),
+  };
+}

@@ -1,4 +1,9 @@
-import { type DatabaseConfig, databaseConfig, type DatabaseOverrides } from "../config/mod.ts";
+import {
+  ConfigError,
+  type DatabaseConfig,
+  databaseConfig,
+  type DatabaseOverrides,
+} from "../config/mod.ts";
 import type { AccessMode } from "./access_mode.ts";
 import { BudgetCheck, type ConnectionBudget } from "./budget.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -6,8 +11,8 @@ import type { Rows, SqlValue } from "./connection/sql.ts";
 import type { DatabaseError } from "./errors.ts";
 import { Lanes, type LaneView, type OperatorCircuit } from "./lane/lanes.ts";
 import type { PingOptions } from "./lane/pinger.ts";
-import { silentLogger } from "./logger.ts";
-import type { DatabaseManagerOptions } from "./manager_options.ts";
+import { namedLogger, silentLogger } from "./logger.ts";
+import { type DatabaseManagerOptions, DEFAULT_DATABASE_NAME } from "./manager_options.ts";
 import type { DatabaseObserver, OperationName, PoolName } from "./observer.ts";
 import {
   type OperationOptions,
@@ -67,6 +72,8 @@ export type QueryTag = <Row extends object = Record<string, unknown>>(
  * ```
  */
 export class DatabaseManager implements AsyncDisposable {
+  /** Its name in logs, metrics, spans and health. */
+  readonly name: string;
   readonly config: DatabaseConfig;
   readonly #observer: DatabaseObserver | undefined;
   readonly #state: StateHolder;
@@ -90,7 +97,8 @@ export class DatabaseManager implements AsyncDisposable {
     options: DatabaseManagerOptions & DatabaseOverrides = {},
   ) {
     const {
-      logger = silentLogger,
+      name = DEFAULT_DATABASE_NAME,
+      logger: unnamedLogger = silentLogger,
       clock = systemClock,
       random = Math.random,
       observer,
@@ -99,8 +107,11 @@ export class DatabaseManager implements AsyncDisposable {
       onPassword,
       ...overrides
     } = options;
+    checkName(name);
+    const logger = namedLogger(unnamedLogger, name);
     const isUrl = typeof first === "string" || first instanceof URL;
     const config = isUrl ? databaseConfig(first, overrides) : first;
+    this.name = name;
     this.config = config;
     this.#observer = observer;
     this.#clock = clock;
@@ -307,6 +318,15 @@ export class DatabaseManager implements AsyncDisposable {
       writeRefusal: primary.writeRefusal,
     });
   }
+}
+
+function checkName(name: string): void {
+  if (/^[a-z0-9_-]{1,63}$/i.test(name)) return;
+  throw new ConfigError([{
+    setting: "name",
+    problem: "is not a plain name",
+    allowed: "1 to 63 letters, digits, - and _",
+  }]);
 }
 
 function isTemplate(value: OperationOptions | TemplateStringsArray): value is TemplateStringsArray {

@@ -5,8 +5,17 @@ import type { Prepare } from "./lane/known_server.ts";
 import type { Logger } from "./logger.ts";
 import type { DatabaseObserver } from "./observer.ts";
 
-/** Settings of a `DatabaseManager` beside the configuration. */
+/** Name of a manager that is given none. */
+export const DEFAULT_DATABASE_NAME = "postgresql";
+
+/** What a `DatabaseManager` works with, beside its configuration. All of it may be left out. */
 export interface DatabaseManagerOptions {
+  /**
+   * Tells this manager from others of the process: it is the field `database` of its log records,
+   * the label `database` of its metrics, an attribute of its spans, and the name of its health
+   * check is `<name>-primary`. Letters, digits, `-` and `_`, at most 63. Default: `postgresql`.
+   */
+  readonly name?: string | undefined;
   /**
    * Gets the events `database.connected`, `.connect_failed`, `.lost`, `.recovered`, `.read_only`,
    * `.read_write`, `.unavailable`, `.connection_budget`, `.connection_budget_unknown`, `.no_pooler`,

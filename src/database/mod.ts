@@ -38,7 +38,7 @@ export type { LaneView, OperatorCircuit } from "./lane/lanes.ts";
 export type { PingOptions } from "./lane/pinger.ts";
 export type { Logger } from "./logger.ts";
 export { DatabaseManager, type PingResult, type QueryTag } from "./manager.ts";
-export type { DatabaseManagerOptions } from "./manager_options.ts";
+export { type DatabaseManagerOptions, DEFAULT_DATABASE_NAME } from "./manager_options.ts";
 export { createMigration, folderAt } from "./migration/files.ts";
 export {
   migrateDown,

@@ -26,6 +26,7 @@ import { systemWallClock, type WallClock } from "./clock.ts";
 /** The part of the database manager that the checker uses. */
 export type DatabaseProbe = Pick<
   DatabaseManager,
+  | "name"
   | "config"
   | "state"
   | "ping"
@@ -56,8 +57,8 @@ export interface PostgreSQLCheckerOptions {
  * sketch in the specification omits them then.
  */
 export class PostgreSQLChecker implements DependencyChecker {
-  /** Always `postgresql-primary`. */
-  readonly name = "postgresql-primary";
+  /** `<name>-primary`, with the name of the manager. Default: `postgresql-primary`. */
+  readonly name: string;
   /** Always DATABASE. */
   readonly type: DependencyType = DependencyType.DATABASE;
   /** Always true. */
@@ -79,6 +80,7 @@ export class PostgreSQLChecker implements DependencyChecker {
       databaseName,
       schemaName: schema,
     };
+    this.name = `${database.name}-primary`;
     this.timeoutMs = pingTimeoutMs + OVERRUN_MARGIN_MS;
     this.#database = database;
     this.#clock = clock;

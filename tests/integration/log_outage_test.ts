@@ -78,6 +78,7 @@ Deno.test("an exhausted pool is logged once, and once when it is over", async ()
     code: "ACQUIRE_TIMEOUT",
     max: 1,
     waiting: eventsOfPool()[0]?.waiting,
+    database: "postgresql",
   }]);
 
   aheadMs = 60_000;

@@ -7,9 +7,13 @@ import { databaseEnv } from "../support/service.ts";
 const MAIN = fileURLToPath(new URL("../support/traced_database_main.ts", import.meta.url));
 
 /** Lets a process use the database in every way, and gives the spans that it has exported. */
-async function trace(server: TestDatabase, collector: OtlpCollector): Promise<SpanTree> {
+async function trace(
+  server: TestDatabase,
+  collector: OtlpCollector,
+  ...name: string[]
+): Promise<SpanTree> {
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", MAIN, JSON.stringify(databaseEnv(server))],
+    args: ["run", "-A", MAIN, JSON.stringify(databaseEnv(server)), ...name],
     env: collector.env,
   }).output();
   assert.equal(code, 0, new TextDecoder().decode(stderr));
@@ -100,4 +104,22 @@ Deno.test("queries and transactions are traced, with statements but without valu
   const exported = collector.bodies.join("\n");
   assert.doesNotMatch(exported, /hunter2/);
   assert.ok(!exported.includes(server.database.password));
+});
+
+Deno.test("the spans of a manager with a name say whose they are", async () => {
+  await using server = await createDatabase();
+  await using collector = new OtlpCollector();
+  const spans = await trace(server, collector, "ledger");
+
+  for (const name of ["database.query", "database.transaction", "database.acquire"]) {
+    const found = spans.named(name);
+    assert.notEqual(found.length, 0);
+    for (const { attributes } of found) {
+      assert.equal(attributes["treasury.database.name"], "ledger");
+    }
+  }
+  const [acquire] = spans.named("database.acquire");
+  assert.equal(acquire!.attributes["db.client.connection.pool.name"], "ledger-primary");
+  const select = spans.statement("select balance from account where iban = $1");
+  assert.equal(select.attributes["treasury.database.name"], "ledger");
 });

@@ -1,6 +1,7 @@
 /**
  * Uses a database with tracing, as a process of its own, because Deno decides at its start whether
- * it exports. The argument is the environment to read the configuration from, in JSON.
+ * it exports. The arguments are the environment to read the configuration from, in JSON, and the
+ * name of the manager; without one it has the default.
  *
  * @module
  */
@@ -9,8 +10,12 @@ import { DatabaseManager } from "../../src/database/mod.ts";
 import { createTracing } from "../../src/telemetry/tracing/mod.ts";
 
 const config = loadConfig({ env: JSON.parse(Deno.args[0] ?? "{}") }).database;
+const name = Deno.args[1];
 const tracing = createTracing({ version: "0.0.0-test", database: config });
-await using database = new DatabaseManager(config, { observer: tracing?.databaseObserver });
+const observer = name === undefined
+  ? tracing?.databaseObserver
+  : tracing?.observeDatabase({ ...config, name });
+await using database = new DatabaseManager(config, { name, observer });
 database.start();
 await database.ping();
 

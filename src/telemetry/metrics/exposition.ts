@@ -10,13 +10,31 @@ export interface Exposition {
  * Writes down all metrics in the format that the client prefers: OpenMetrics 1.0 or, by default,
  * the Prometheus text format.
  *
+ * @param registries Where a metric is in more than one, their labels must tell its series apart.
  * @param accept The Accept header (RFC 9110, section 12.5.1).
  */
-export async function expose(registry: Registry, accept: string | null): Promise<Exposition> {
-  const text = await registry.metrics();
+export async function expose(
+  registries: readonly Registry[],
+  accept: string | null,
+): Promise<Exposition> {
+  const text = merge(await Promise.all(registries.map((registry) => registry.metrics())));
   return prefersOpenMetrics(accept ?? "")
     ? { contentType: Registry.OPENMETRICS_CONTENT_TYPE, text: toOpenMetrics(text) }
     : { contentType: Registry.PROMETHEUS_CONTENT_TYPE, text };
+}
+
+/**
+ * Puts the series of one metric together, as the format wants it. Not `Registry.merge`, which takes
+ * a metric of one registry only.
+ */
+function merge(texts: readonly string[]): string {
+  const families = new Map<string, string>();
+  for (const family of texts.flatMap((text) => text.trimEnd().split("\n\n"))) {
+    const [, name = "", series] = /^# HELP (\S+) .*\n# TYPE .*(\n[^]*)?$/.exec(family) ?? [];
+    const known = families.get(name);
+    families.set(name, known === undefined ? family : known + (series ?? ""));
+  }
+  return `${[...families.values()].join("\n\n")}\n`;
 }
 
 /**

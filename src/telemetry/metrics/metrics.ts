@@ -1,5 +1,9 @@
 import { Registry } from "prom-client";
-import type { DatabaseManager, DatabaseObserver } from "../../database/mod.ts";
+import {
+  type DatabaseManager,
+  type DatabaseObserver,
+  DEFAULT_DATABASE_NAME,
+} from "../../database/mod.ts";
 import type { HealthObserver, HealthRegistry } from "../../health/mod.ts";
 import type { RpcObserver, Server } from "../../server/mod.ts";
 import { addAvailabilityMetrics } from "./availability_metrics.ts";
@@ -27,11 +31,13 @@ import { snapshotCounter, snapshotGauge } from "./snapshot.ts";
  * ```
  */
 export class Metrics implements Disposable {
+  /** For the manager of the default name. */
   readonly databaseObserver: DatabaseObserver;
   readonly healthObserver: HealthObserver;
   readonly rpcObserver: RpcObserver;
   readonly #registry = new Registry();
   readonly #certificates = new CertificateMetrics(this.#registry);
+  readonly #registries = new Map([[DEFAULT_DATABASE_NAME, this.#registry]]);
   readonly #sampling: Disposable;
 
   constructor(build: BuildInfo) {
@@ -41,13 +47,35 @@ export class Metrics implements Disposable {
     this.#sampling = addProcessMetrics(this.#registry, build);
   }
 
+  /**
+   * Gives the observer of one more manager. The series of all of them have the same names; those of
+   * this one have the label `database`. The series of the manager of the default name never have
+   * it, so that a query, alert or dashboard that was made for one database goes on meaning that one.
+   *
+   * ```ts ignore
+   * const observer = metrics.observeDatabase("ledger");
+   * const ledger = new DatabaseManager(url, { name: "ledger", observer });
+   * metrics.watchDatabase(ledger);
+   * ```
+   *
+   * @param name The manager's. Once for each, and not `postgresql`, which has
+   * {@linkcode Metrics.databaseObserver}.
+   * @throws {Error} The name has an observer already.
+   */
+  observeDatabase(name: string): DatabaseObserver {
+    if (this.#registries.has(name)) throw new Error(`Database ${name} is already observed`);
+    const registry = this.#registryOf(name);
+    return observeDatabase(registry, new CertificateMetrics(registry));
+  }
+
   /** Adds the state of the database and of its pools. Once, and for as long as the manager lives. */
   watchDatabase(database: DatabaseManager): void {
-    addAvailabilityMetrics(this.#registry, database);
-    addCircuitMetrics(this.#registry, database);
-    addPoolMetrics(this.#registry, database);
-    addBudgetMetrics(this.#registry, database);
-    addMigrationMetrics(this.#registry, database);
+    const registry = this.#registryOf(database.name);
+    addAvailabilityMetrics(registry, database);
+    addCircuitMetrics(registry, database);
+    addPoolMetrics(registry, database);
+    addBudgetMetrics(registry, database);
+    addMigrationMetrics(registry, database);
   }
 
   /** Adds the last known health. */
@@ -82,11 +110,21 @@ export class Metrics implements Disposable {
    * @param accept The Accept header of who asks; Prometheus text is the default.
    */
   expose(accept: string | null): Promise<Exposition> {
-    return expose(this.#registry, accept);
+    return expose([...this.#registries.values()], accept);
   }
 
   /** Stops what runs in the background. What was measured can still be read. */
   [Symbol.dispose](): void {
     this.#sampling[Symbol.dispose]();
+  }
+
+  #registryOf(name: string): Registry {
+    let registry = this.#registries.get(name);
+    if (registry === undefined) {
+      registry = new Registry();
+      registry.setDefaultLabels({ database: name });
+      this.#registries.set(name, registry);
+    }
+    return registry;
   }
 }

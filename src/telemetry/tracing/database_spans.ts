@@ -1,33 +1,48 @@
 import { SpanKind } from "@opentelemetry/api";
 import type { DatabaseConfig } from "../../config/mod.ts";
-import type { DatabaseObserver, PoolName, PoolObserver } from "../../database/mod.ts";
+import {
+  type DatabaseObserver,
+  DEFAULT_DATABASE_NAME,
+  type PoolName,
+  type PoolObserver,
+} from "../../database/mod.ts";
 import { fail, type Spans } from "./spans.ts";
 
 /** What is traced. */
-export type TracedDatabase = Pick<DatabaseConfig, "database" | "schema">;
+export interface TracedDatabase extends Pick<DatabaseConfig, "database" | "schema"> {
+  /** The manager's. Default: `postgresql`. */
+  readonly name?: string | undefined;
+}
 
 /**
  * Makes a span of each operation, and inside of it of each wait for a connection and each statement.
  * Only statements are of kind CLIENT: they alone go to the server, and are not to be counted twice.
  * Nothing is told of work that no operation waits for, such as the recovery's.
  *
+ * A manager with a name of its own has it in `treasury.database.name` and before the names of its
+ * pools, which must be unique in a process.
+ *
  * Source of the names: OpenTelemetry semantic conventions, "PostgreSQL client operations".
  */
 export function databaseSpans(
   spans: Spans,
-  { database, schema }: TracedDatabase,
+  { database, schema, name = DEFAULT_DATABASE_NAME }: TracedDatabase,
 ): DatabaseObserver {
-  const namespace = `${database}|${schema}`;
-  const attributes = { "db.system.name": "postgresql", "db.namespace": namespace };
+  const isNamed = name !== DEFAULT_DATABASE_NAME;
+  const attributes = {
+    "db.system.name": "postgresql",
+    "db.namespace": `${database}|${schema}`,
+    ...(isNamed && { "treasury.database.name": name }),
+  };
   return {
-    operation: (name, run) => spans.run(`database.${name}`, { attributes }, run),
-    pool: (name) => poolSpans(spans, name, attributes),
+    operation: (operation, run) => spans.run(`database.${operation}`, { attributes }, run),
+    pool: (pool) => poolSpans(spans, isNamed ? `${name}-${pool}` : pool, attributes),
   };
 }
 
 function poolSpans(
   spans: Spans,
-  pool: PoolName,
+  pool: PoolName | `${string}-${PoolName}`,
   attributes: Readonly<Record<string, string>>,
 ): PoolObserver {
   const waitAttributes = { ...attributes, "db.client.connection.pool.name": pool };

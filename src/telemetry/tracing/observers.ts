@@ -12,13 +12,17 @@ export interface Observers {
 /** Two sets of observers as one; where they surround something, `inner` does so inside of `outer`. */
 export function combineObservers(outer: Observers, inner: Observers): Observers {
   return {
-    databaseObserver: combineDatabase(outer.databaseObserver, inner.databaseObserver),
+    databaseObserver: combineDatabaseObservers(outer.databaseObserver, inner.databaseObserver),
     healthObserver: combineHealth(outer.healthObserver, inner.healthObserver),
     rpcObserver: combineRpc(outer.rpcObserver, inner.rpcObserver),
   };
 }
 
-function combineDatabase(outer: DatabaseObserver, inner: DatabaseObserver): DatabaseObserver {
+/** As {@linkcode combineObservers}, of one database. */
+export function combineDatabaseObservers(
+  outer: DatabaseObserver,
+  inner: DatabaseObserver,
+): DatabaseObserver {
   return {
     operation: (name, run) => outer.operation(name, () => inner.operation(name, run)),
     pool: (name) => combinePool(outer.pool(name), inner.pool(name)),

@@ -1,4 +1,5 @@
 import { isSpanContextValid, trace, type Tracer } from "@opentelemetry/api";
+import type { DatabaseObserver } from "../../database/mod.ts";
 import { databaseSpans, type TracedDatabase } from "./database_spans.ts";
 import { healthSpans } from "./health_spans.ts";
 import type { Observers } from "./observers.ts";
@@ -7,6 +8,8 @@ import { Spans } from "./spans.ts";
 
 /** Makes spans of what it observes. */
 export interface Tracing extends Observers {
+  /** Gives the observer of one more manager. */
+  readonly observeDatabase: (database: TracedDatabase) => DatabaseObserver;
   /** Fields for the log, that lead from a record to its trace. */
   readonly logFields: () => Record<string, string>;
 }
@@ -27,6 +30,7 @@ export function createTracing({ version, database }: TracingOptions): Tracing | 
   const spans = new Spans(tracer);
   return {
     databaseObserver: databaseSpans(spans, database),
+    observeDatabase: (another) => databaseSpans(spans, another),
     healthObserver: healthSpans(spans),
     rpcObserver: rpcSpans(spans),
     logFields,

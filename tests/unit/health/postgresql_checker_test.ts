@@ -17,6 +17,7 @@ function probe(ping: () => Promise<PingResult>, waitCount = 0): DatabaseProbe {
   };
   const pool = { max: 0, inUse: 0, idle: 0, waiting: 0, waitCount, waitDurationMs: 0.5 };
   return {
+    name: "postgresql",
     config: config as unknown as DatabaseConfig,
     state: "connected",
     ping,

@@ -22,7 +22,7 @@ const preferences: readonly (readonly [accept: string | null, format: string])[]
 
 for (const [accept, format] of preferences) {
   Deno.test(`Accept ${accept} gets ${format}`, async () => {
-    const { contentType } = await expose(new Registry(), accept);
+    const { contentType } = await expose([new Registry()], accept);
     assert.equal(contentType.split(";")[0], format);
   });
 }
@@ -40,7 +40,31 @@ Deno.test("both formats can be asked for in turns", async () => {
   const written = { path: labels.path.replaceAll(/[\\"]/g, "\\$&").replaceAll("\n", "\\n") };
   for (const format of ["openmetrics", "prometheus", "openmetrics", "prometheus"] as const) {
     const accept = format === "openmetrics" ? "application/openmetrics-text" : null;
-    const { text } = await expose(registry, accept);
+    const { text } = await expose([registry], accept);
     assert.equal(valueOf(parseMetrics(text, format), "calls_total", written), 3);
   }
+});
+
+Deno.test("a metric of two registries is declared once, with the series of both", async () => {
+  const registries = ["", "ledger"].map((database) => {
+    const registry = new Registry();
+    if (database !== "") registry.setDefaultLabels({ database });
+    const counter = new Counter({ name: "calls_total", help: "Calls.", registers: [registry] });
+    counter.inc(database.length);
+    return registry;
+  });
+  new Counter({ name: "own_total", help: "Of one.", registers: registries.slice(1) }).inc();
+  const { text } = await expose(registries, null);
+  assert.equal(
+    text,
+    `# HELP calls_total Calls.
+# TYPE calls_total counter
+calls_total 0
+calls_total{database="ledger"} 6
+
+# HELP own_total Of one.
+# TYPE own_total counter
+own_total{database="ledger"} 1
+`,
+  );
 });
