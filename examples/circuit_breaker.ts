@@ -4,7 +4,7 @@
  *
  * `deno run -A examples/circuit_breaker.ts`
  */
-import { CircuitBreaker, CircuitOpenError } from "../src/database/circuit_breaker/mod.ts";
+import { CircuitBreaker, CircuitOpenError } from "@treasury-service/kit/database/circuit_breaker";
 
 const breaker = new CircuitBreaker({ consecutiveFailureThreshold: 3, initialOpenMs: 30_000 });
 breaker.onTransition(({ from, to, reason }) => console.log(`${from} to ${to}: ${reason}`));

@@ -6,8 +6,8 @@
  * While `deno task dev` runs: `deno run -A --env-file=.data/database.env examples/database_manager.ts`.
  * With any other database: `DATABASE_URL=postgresql://… deno run -A examples/database_manager.ts`.
  */
-import { loadConfig } from "../src/config/mod.ts";
-import { DatabaseManager } from "../src/database/mod.ts";
+import { loadConfig } from "@treasury-service/kit/config";
+import { DatabaseManager } from "@treasury-service/kit/database";
 
 const { database: config } = loadConfig({ env: Deno.env.toObject() });
 await using database = new DatabaseManager(config, { logger: console });

@@ -17,6 +17,12 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     '{ user: "treasury_user" }',
     "database.closed",
   ],
+  "other_service.ts": [
+    "session of ledger-service",
+    "transaction: repeatable read",
+    "ledger-primary: HEALTHY",
+    "database.closed",
+  ],
 };
 
 const EXAMPLES_DIRECTORY = join(ROOT, "examples");
@@ -29,13 +35,18 @@ Deno.test("every example is run here", async () => {
 for (const [name, texts] of Object.entries(EXAMPLES)) {
   Deno.test(`the example ${name} does what it says with the rights that db:init gives`, async () => {
     await using postgres = await startPostgres();
-    const settings = { ...initEnv(postgres), DB_USER: postgres.database.user };
+    const settings: Record<string, string> = {
+      ...initEnv(postgres),
+      DB_USER: postgres.database.user,
+    };
     await initDatabase(settings);
+    const { DB_USER, DB_PASSWORD, DB_HOST, DB_PORT, DB_NAME } = settings;
+    const url = `postgresql://${DB_USER}:${DB_PASSWORD}@${DB_HOST}:${DB_PORT}/${DB_NAME}`;
     const { PATH = "", HOME = "" } = Deno.env.toObject();
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", join(EXAMPLES_DIRECTORY, name)],
       clearEnv: true,
-      env: { PATH, HOME, NO_COLOR: "1", ...settings },
+      env: { PATH, HOME, NO_COLOR: "1", DATABASE_URL: url, ...settings },
     }).output();
     const decoder = new TextDecoder();
     const output = decoder.decode(stdout);
