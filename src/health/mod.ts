@@ -42,3 +42,6 @@ export {
   ServiceStatus,
 } from "../../gen/treasury/v1/health_pb.ts";
 export { type HealthReport, sameStory } from "./report.ts";
+export { Health } from "../../gen/treasury/v1/health_pb.ts";
+export { Health as GrpcHealth } from "../../gen/grpc/health/v1/health_pb.ts";
+export type { ServiceImpl } from "@connectrpc/connect";

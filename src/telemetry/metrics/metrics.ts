@@ -23,11 +23,16 @@ import { snapshotCounter, snapshotGauge } from "./snapshot.ts";
  * All metrics of one process. What happens often is told by observers; what is a number already is
  * read when somebody asks.
  *
- * ```ts ignore
- * using metrics = new Metrics({ version, runtime: "safe" });
- * const database = new DatabaseManager(config, { observer: metrics.databaseObserver });
+ * ```ts
+ * import { DatabaseManager } from "../../database/mod.ts";
+ *
+ * using metrics = new Metrics({ version: "1.2.3", runtime: "safe" });
+ * await using database = new DatabaseManager("postgresql://ada@localhost/ledger", {
+ *   observer: metrics.databaseObserver,
+ * });
  * metrics.watchDatabase(database);
- * const { contentType, text } = await metrics.expose(acceptHeader);
+ * const { text } = await metrics.expose("text/plain");
+ * text.includes("treasury_database_up 0"); // true: it has not been started
  * ```
  */
 export class Metrics implements Disposable {
@@ -52,10 +57,16 @@ export class Metrics implements Disposable {
    * this one have the label `database`. The series of the manager of the default name never have
    * it, so that a query, alert or dashboard that was made for one database goes on meaning that one.
    *
-   * ```ts ignore
+   * ```ts
+   * import { DatabaseManager } from "../../database/mod.ts";
+   *
+   * using metrics = new Metrics({ version: "1.2.3", runtime: "safe" });
    * const observer = metrics.observeDatabase("ledger");
-   * const ledger = new DatabaseManager(url, { name: "ledger", observer });
+   * const url = "postgresql://ada@localhost/ledger";
+   * await using ledger = new DatabaseManager(url, { name: "ledger", observer });
    * metrics.watchDatabase(ledger);
+   * const { text } = await metrics.expose("text/plain");
+   * text.includes('treasury_database_up{database="ledger"} 0'); // true
    * ```
    *
    * @param name The manager's. Once for each, and not `postgresql`, which has
