@@ -130,7 +130,7 @@ function createDatabase(
     logger,
     observer,
     onPassword: (password) => redactor.add(password.reveal()),
-    prepare: (signal) => ensureSchema(config, { signal, logger }),
+    ensureSchema: (signal) => ensureSchema(config, { signal, logger }),
   });
 }
 

@@ -10,12 +10,12 @@ const SIGNAL: Deno.Signal | undefined = Deno.build.os === "windows" ? undefined 
  * gives an attacker no new power, because whoever may send a signal may also kill the process.
  */
 export function stopUseOnSignal(
-  { lanes }: Pick<DatabaseManager, "lanes">,
+  { pools }: Pick<DatabaseManager, "pools">,
   logger: Logger,
 ): Disposable {
   if (SIGNAL === undefined) return { [Symbol.dispose]: () => {} };
   // The primary is stopped last and resumed first, so that only its own change is reported.
-  const circuits = [...lanes.values()].map(({ circuit }) => circuit);
+  const circuits = [...pools.values()].map(({ circuit }) => circuit);
   const onSignal = () => {
     if (circuits.some(isForced)) {
       for (const circuit of circuits) circuit.reset();

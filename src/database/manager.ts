@@ -3,16 +3,18 @@ import {
   type DatabaseConfig,
   databaseConfig,
   type DatabaseOverrides,
+  type Secret,
 } from "../config/mod.ts";
 import type { AccessMode } from "./access_mode.ts";
 import { BudgetCheck, type ConnectionBudget } from "./budget.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import type { Lookup } from "./connection/socket.ts";
 import type { Rows, SqlValue } from "./connection/sql.ts";
 import type { DatabaseError } from "./errors.ts";
-import { Lanes, type LaneView, type OperatorCircuit } from "./lane/lanes.ts";
-import type { PingOptions } from "./lane/pinger.ts";
-import { namedLogger, silentLogger } from "./logger.ts";
-import { type DatabaseManagerOptions, DEFAULT_DATABASE_NAME } from "./manager_options.ts";
+import { type Logger, namedLogger, silentLogger } from "./logger.ts";
+import type { PingOptions } from "./managed_pool/ping.ts";
+import { type OperatorCircuit, type PoolView, Routing } from "./managed_pool/routing.ts";
+import type { EnsureSchema } from "./managed_pool/server_state.ts";
 import type { DatabaseObserver, OperationName, PoolName } from "./observer.ts";
 import {
   type OperationOptions,
@@ -28,6 +30,43 @@ import { type DatabaseState, StateHolder, type StateListener } from "./state.ts"
 /** Within the 30 s that specification 001 gives to a graceful shutdown. */
 const DISPOSE_TIMEOUT_MS = 25_000;
 
+/** Name of a manager that is given none. */
+export const DEFAULT_DATABASE_NAME = "postgresql";
+
+/** What a {@linkcode DatabaseManager} works with, beside its configuration. All of it is optional. */
+export interface DatabaseManagerOptions {
+  /**
+   * Tells this manager from others of the process: it is the field `database` of its log records,
+   * the label `database` of its metrics, an attribute of its spans, and the name of its health
+   * check is `<name>-primary`. Letters, digits, `-` and `_`, at most 63. Default: `postgresql`.
+   */
+  readonly name?: string | undefined;
+  /**
+   * Gets the events `database.connected`, `.connect_failed`, `.lost`, `.recovered`, `.read_only`,
+   * `.read_write`, `.unavailable`, `.connection_budget`, `.connection_budget_unknown`, `.no_pooler`,
+   * `.open_refused`, `.pool_exhausted`, `.pool_relieved`, `.leak`, `.transaction_left_open`,
+   * `.listener_failed` and `.closed`. Default: they are dropped.
+   */
+  readonly logger?: Logger | undefined;
+  /**
+   * Makes the schema ready when the database is reached for the first time, for instance by
+   * migrations. Calls fail with `NOT_PREPARED` until it has resolved; when it rejects it is tried
+   * again. When it resolves with an error, writes are blocked by that error, the access mode is
+   * `READ_ONLY`, and it is called again from time to time. Default: the schema needs nothing.
+   */
+  readonly ensureSchema?: EnsureSchema | undefined;
+  /** Hears of operations and of what the pools do, for metrics and traces. */
+  readonly observer?: DatabaseObserver | undefined;
+  /** Called with each password that is read from `DB_PASSWORD_FILE`, for logs that redact it. */
+  readonly onPassword?: ((password: Secret) => void) | undefined;
+  /** Resolves host names. Default: the operating system. */
+  readonly lookup?: Lookup | undefined;
+  /** Default: the clock of the machine. */
+  readonly clock?: Clock | undefined;
+  /** From 0 up to 1; for jitter. Default: `Math.random`. */
+  readonly random?: (() => number) | undefined;
+}
+
 /** What a ping of the manager found. */
 export interface PingResult {
   readonly responseTimeMs: number;
@@ -41,14 +80,14 @@ export type QueryTag = <Row extends object = Record<string, unknown>>(
 ) => Promise<Rows<Row>>;
 
 /**
- * Keeps the service connected to its database: a pool of connections, a circuit
- * breaker that decides whether a call may use it, and recovery without traffic.
+ * Keeps the service connected to its database: a pool of connections, a circuit breaker that decides
+ * whether a call may use it, and a recovery that needs no traffic.
  *
- * While the circuit is open, calls fail at once with `CIRCUIT_OPEN`; only the
- * recovery tries to connect. The manager's state follows the circuit.
+ * While the circuit is open, calls fail at once with `CIRCUIT_OPEN`, and only the recovery tries to
+ * connect. The manager's state follows the circuit.
  *
- * With read hosts (`DB_READ_HOSTS`) there is a second pool with a circuit of its
- * own, for reads while the primary is away.
+ * With read hosts (`DB_READ_HOSTS`) there is a second pool with a circuit of its own, for reads while
+ * the primary is away.
  *
  * Specification: 001, "Database Connection Manager".
  *
@@ -78,7 +117,7 @@ export class DatabaseManager implements AsyncDisposable {
   readonly #observer: DatabaseObserver | undefined;
   readonly #state: StateHolder;
   readonly #budget: BudgetCheck;
-  readonly #lanes: Lanes;
+  readonly #routing: Routing;
   readonly #clock: Clock;
   readonly #random: () => number;
   #ending: "closing" | "closed" | undefined;
@@ -102,7 +141,7 @@ export class DatabaseManager implements AsyncDisposable {
       clock = systemClock,
       random = Math.random,
       observer,
-      prepare,
+      ensureSchema,
       lookup,
       onPassword,
       ...overrides
@@ -112,35 +151,33 @@ export class DatabaseManager implements AsyncDisposable {
     const isUrl = typeof first === "string" || first instanceof URL;
     const config = isUrl ? databaseConfig(first, overrides) : first;
     this.name = name;
+    const connectOptions = { clock, lookup, onPassword };
     this.config = config;
     this.#observer = observer;
     this.#clock = clock;
     this.#random = random;
     this.#state = new StateHolder(logger, () => clock.now());
     this.#budget = new BudgetCheck(config, logger);
-    this.#lanes = new Lanes(config, {
-      prepare,
-      inspect: (lender, signal) => this.#budget.run(lender, signal),
+    this.#routing = new Routing({ config, connectOptions, observer, logger, clock, random }, {
+      ensureSchema,
+      inspect: (connection, signal) => this.#budget.run((use) => use(connection), signal),
       onChange: () => this.#update(),
-      observer,
-      connectOptions: { clock, lookup, onPassword },
-      logger,
-      clock,
-      random,
     });
   }
 
+  /** Whether the primary is connected, and whether the manager is closing. */
   get state(): DatabaseState {
     return this.#state.status.state;
   }
 
+  /** What the database allows at the moment, on the primary or a read host. */
   get accessMode(): AccessMode {
     return this.#state.status.accessMode;
   }
 
-  /** Why the primary cannot be used; undefined while it can. */
-  get lastError(): DatabaseError | undefined {
-    return this.#lanes.primary.outage;
+  /** Why the primary cannot be used; undefined while it can, and before the first attempt ended. */
+  get outage(): DatabaseError | undefined {
+    return this.#routing.primary.availability.outage;
   }
 
   /** When the database was reached, the last time it came back; undefined while it is lost. */
@@ -149,16 +186,16 @@ export class DatabaseManager implements AsyncDisposable {
   }
 
   /** Why nothing may be written although the server takes writes: the schema is dirty. */
-  get writeRefusal(): DatabaseError | undefined {
-    return this.#lanes.primary.writeRefusal;
+  get writesBlockedBy(): DatabaseError | undefined {
+    return this.#routing.primary.availability.writesBlockedBy;
   }
 
   /**
-   * Why the primary takes no new connection, such as a changed password, while those that are open
-   * work. Undefined again as soon as one could be opened.
+   * Why the primary takes no new connection, for instance because of a changed password, while
+   * those that are open work. Undefined again as soon as one could be opened.
    */
-  get openRefusal(): DatabaseError | undefined {
-    return this.#lanes.primary.openRefusal;
+  get connectError(): DatabaseError | undefined {
+    return this.#routing.primary.connectError;
   }
 
   /**
@@ -171,27 +208,31 @@ export class DatabaseManager implements AsyncDisposable {
 
   /** The primary's circuit breaker. */
   get circuit(): OperatorCircuit {
-    return this.#lanes.primary.circuit;
+    return this.#routing.primary.circuit;
   }
 
-  /** Calls the listener at once on every change of state or access mode. Call the result to stop that. */
+  /**
+   * Calls the listener at once on every change of state or access mode. What it throws is logged.
+   *
+   * @returns Ends that.
+   */
   onStateChange(listener: StateListener): () => void {
     return this.#state.subscribe(listener);
   }
 
-  /** Begins to connect in the background. Never throws: the database may come later. */
+  /** Starts to connect in the background. Never throws: the database may come later. */
   start(): void {
-    this.#lanes.start();
+    this.#routing.start();
   }
 
   /** A frozen snapshot of the primary's pool. */
   poolStats(): PoolStats {
-    return this.#lanes.primary.stats();
+    return this.#routing.primary.stats();
   }
 
   /** The pools and their circuits; `read` only with read hosts (`DB_READ_HOSTS`). */
-  get lanes(): ReadonlyMap<PoolName, LaneView> {
-    return this.#lanes.views;
+  get pools(): ReadonlyMap<PoolName, PoolView> {
+    return this.#routing.pools;
   }
 
   /**
@@ -226,24 +267,12 @@ export class DatabaseManager implements AsyncDisposable {
       this.#query<Row>(strings, values, first);
   }
 
-  #query<Row extends object>(
-    strings: TemplateStringsArray,
-    values: readonly SqlValue[],
-    options?: OperationOptions,
-  ): Promise<Rows<Row>> {
-    const lend = this.#lanes.lender(options?.access);
-    return this.#operation(
-      "query",
-      () => runStatement(lend, strings, values, options, this.#clock),
-    );
-  }
-
   /**
-   * Lends a connection to `work`. Everything that `work` starts on it must have
-   * ended when its promise settles.
+   * Acquires a connection for `work`, and releases it when `work` has settled. Everything that `work`
+   * starts on it must have ended by then.
    *
-   * @throws {DatabaseError} `CIRCUIT_OPEN` with the outage as its cause, `READ_ONLY`, what
-   * acquiring throws (`ACQUIRE_TIMEOUT`, `QUEUE_FULL`, connect errors, `ABORTED`), or what a
+   * @throws {DatabaseError} `CIRCUIT_OPEN` with the outage as its cause, `READ_ONLY`, `NOT_PREPARED`,
+   * what acquiring throws (`ACQUIRE_TIMEOUT`, `QUEUE_FULL`, connect errors, `ABORTED`), or what a
    * statement failed with; `COMMIT_UNKNOWN` when it may have been done, or a part of it was, and is
    * neither a `read` nor `idempotent`. `INVALID_USE` when `work` leaves a transaction open, which is
    * rolled back then. Errors of `work` itself are passed on.
@@ -252,7 +281,7 @@ export class DatabaseManager implements AsyncDisposable {
     work: Work<T>,
     options: OperationOptions = {},
   ): Promise<T> {
-    const lend = this.#lanes.lender(options.access);
+    const lend = this.#routing.lend(options.access);
     return this.#operation("connection", () => runOperation(lend, work, options, this.#clock));
   }
 
@@ -267,55 +296,67 @@ export class DatabaseManager implements AsyncDisposable {
     work: (tx: Transaction) => T | Promise<T>,
     options: TransactionOptions = {},
   ): Promise<T> {
-    const lend = this.#lanes.lender(options.readOnly === true ? "read" : "write");
+    const lend = this.#routing.lend(options.readOnly === true ? "read" : "write");
     const time = { clock: this.#clock, random: this.#random };
     return this.#operation("transaction", () => runTransaction(lend, work, options, time));
   }
 
   /**
-   * Asks the database whether it is there, now, through the pool: the primary, or a read host while
-   * that is all there is. Ends in time also when the server is frozen. What it finds becomes the
+   * Asks the database now, through the pool, whether it answers: the primary, or a read host while
+   * only that can be used. Ends in time also when the server is frozen. What it finds becomes the
    * state.
    *
-   * @throws {DatabaseError} `PING_TIMEOUT`, `CIRCUIT_OPEN`, `ACQUIRE_TIMEOUT` when every
-   * connection is in use, connect errors, or `ABORTED`.
+   * @throws {DatabaseError} `PING_TIMEOUT`, `CIRCUIT_OPEN`, `ACQUIRE_TIMEOUT` when every connection
+   * is in use, connect errors, or `ABORTED`.
    */
   ping({ signal, timeoutMs }: PingOptions = {}): Promise<PingResult> {
     return this.#operation("ping", async () => {
-      const { responseTimeMs } = await this.#lanes.route("read").ping({ signal, timeoutMs });
+      const { responseTimeMs } = await this.#routing.route("read").ping({ signal, timeoutMs });
       return { responseTimeMs, accessMode: this.accessMode };
     });
   }
 
   /**
-   * Stops recovery, rejects waiters and closes every connection; the ones in use
-   * when they come back, or when the time is over.
+   * Stops the recovery, rejects callers that wait, and closes every connection: idle ones at once,
+   * those in use when they are released, or when the time is over.
    */
   async close(options: CloseOptions = {}): Promise<void> {
     this.#ending ??= "closing";
     this.#update();
-    await this.#lanes.close(options);
+    await this.#routing.close(options);
     this.#ending = "closed";
     this.#update();
   }
 
-  /** Closes, with 25 seconds for what runs: a frozen server must not keep a process from its end. */
+  /** Closes, and gives running work 25 seconds: a frozen server must not keep the process alive. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close({ timeoutMs: DISPOSE_TIMEOUT_MS });
+  }
+
+  #query<Row extends object>(
+    strings: TemplateStringsArray,
+    values: readonly SqlValue[],
+    options?: OperationOptions,
+  ): Promise<Rows<Row>> {
+    const lend = this.#routing.lend(options?.access);
+    return this.#operation(
+      "query",
+      () => runStatement(lend, strings, values, options, this.#clock),
+    );
   }
 
   #operation<T>(name: OperationName, run: () => Promise<T>): Promise<T> {
     return this.#observer === undefined ? run() : this.#observer.operation(name, run);
   }
 
-  /** State and access mode are what the circuits make them; this only says so. */
+  /** State and access mode follow from the pools; this only reports them. */
   #update(): void {
-    const { primary, accessMode } = this.#lanes;
+    const { primary: { availability }, accessMode } = this.#routing;
     this.#state.update({
-      state: this.#ending ?? primary.state,
+      state: this.#ending ?? availability.state,
       accessMode: this.#ending === undefined ? accessMode : "UNAVAILABLE",
-      error: primary.outage,
-      writeRefusal: primary.writeRefusal,
+      outage: availability.outage,
+      writesBlockedBy: availability.writesBlockedBy,
     });
   }
 }

@@ -34,11 +34,16 @@ export {
 } from "./connection/sql.ts";
 export { codeOfSystemError } from "./error_codes.ts";
 export { classify, DatabaseError, type DatabaseErrorCode } from "./errors.ts";
-export type { LaneView, OperatorCircuit } from "./lane/lanes.ts";
-export type { PingOptions } from "./lane/pinger.ts";
+export type { OperatorCircuit, PoolView } from "./managed_pool/routing.ts";
+export type { PingOptions } from "./managed_pool/ping.ts";
 export type { Logger } from "./logger.ts";
-export { DatabaseManager, type PingResult, type QueryTag } from "./manager.ts";
-export { type DatabaseManagerOptions, DEFAULT_DATABASE_NAME } from "./manager_options.ts";
+export {
+  DatabaseManager,
+  type DatabaseManagerOptions,
+  DEFAULT_DATABASE_NAME,
+  type PingResult,
+  type QueryTag,
+} from "./manager.ts";
 export { createMigration, folderAt } from "./migration/files.ts";
 export {
   migrateDown,

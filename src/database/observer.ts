@@ -5,48 +5,48 @@ import type { StatementObserver } from "./connection/driver.ts";
 /** Which call of the manager an operation is; `connection` is `withConnection`. */
 export type OperationName = "query" | "connection" | "transaction" | "ping";
 
-/** `read` is the pool of the read hosts. */
+/** `read` is the pool of the read hosts (`DB_READ_HOSTS`). */
 export type PoolName = "primary" | "read";
 
 /**
- * Hears of what the database layer does, for metrics and traces. Hooks are on the way of every
- * call: they must be fast and must not throw. Without an observer nothing is measured at all.
+ * Hears what the database layer does, for metrics and traces. Every call runs through its hooks, so
+ * they must be fast and must not throw. Without an observer nothing is measured.
  */
 export interface DatabaseObserver {
   /**
-   * Makes an operation with `run`, and passes on what that gives or throws. What `run` does is done
-   * inside of the hook, so it can set an asynchronous context, such as that of a span.
+   * Runs an operation by calling `run`, and passes on its result or error. What `run` does happens
+   * inside the hook, which can set an asynchronous context for it, such as that of a span.
    */
   readonly operation: <T>(name: OperationName, run: () => Promise<T>) => Promise<T>;
-  /** Gives the observer of one pool; asked once for each, when the manager is made. */
+  /** Gives the observer of one pool. Called once for each, when the manager is made. */
   readonly pool: (name: PoolName) => PoolObserver;
 }
 
 /**
- * Hears what a pool does, when it is done, in the asynchronous context of the caller for whom it
- * was done. Durations are in milliseconds.
+ * Hears what one pool has done, in the asynchronous context of the caller for whom it was done.
+ * Durations are in milliseconds.
  */
 export interface PoolObserver {
   /** A caller got a connection. */
   readonly acquired: (waitedMs: number) => void;
-  /** A caller waited in vain. */
+  /** A caller got no connection. */
   readonly acquireFailed: (waitedMs: number, error: unknown) => void;
-  /** A caller gave its connection back. */
+  /** A caller released its connection. */
   readonly released: (usedMs: number) => void;
   /** A connection was opened. The context means nothing: the next caller in line gets it. */
   readonly opened: (tookMs: number) => void;
   /** A connection could not be opened. */
   readonly openFailed: (tookMs: number, error: unknown) => void;
   /**
-   * A server has shown the certificate of its TLS, and is trusted as far as `sslmode` asks for. The
-   * session may still be refused.
+   * A server has presented its TLS certificate, which passes the checks of `sslmode`. The session
+   * may still be refused.
    */
   readonly certificateSeen?: ((expiresAt: Date) => void) | undefined;
   /** A statement is sent. */
   readonly sending?: StatementObserver | undefined;
 }
 
-/** Tells the observer of one acquire and release by `lend`. */
+/** Tells the observer of one acquire and release, which `lend` does. */
 export async function observeLending<T>(
   observer: PoolObserver,
   clock: Clock,
@@ -69,7 +69,7 @@ export async function observeLending<T>(
   }
 }
 
-/** Tells the observer of one opening. */
+/** Tells the observer of one opening of a connection, which `open` does. */
 export async function observeOpening<T>(
   observer: PoolObserver,
   clock: Clock,

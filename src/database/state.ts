@@ -20,9 +20,9 @@ export interface DatabaseStatus {
   /** What operations may do. */
   readonly accessMode: AccessMode;
   /** Why it is disconnected. */
-  readonly error: DatabaseError | undefined;
+  readonly outage: DatabaseError | undefined;
   /** Why nothing may be written although the server takes writes: the schema is dirty. */
-  readonly writeRefusal?: DatabaseError | undefined;
+  readonly writesBlockedBy?: DatabaseError | undefined;
 }
 
 /** One step to another state or access mode. */
@@ -44,7 +44,7 @@ export class StateHolder {
   readonly #logger: Logger;
   readonly #now: () => number;
   readonly #changes: Emitter<StateChange>;
-  #status: DatabaseStatus = { state: "connecting", accessMode: "UNAVAILABLE", error: undefined };
+  #status: DatabaseStatus = { state: "connecting", accessMode: "UNAVAILABLE", outage: undefined };
   #connectedAt: Date | undefined;
   #lostAt: number | undefined;
 
@@ -76,7 +76,7 @@ export class StateHolder {
     const previous = this.#status;
     this.#status = status;
     if (status.state !== previous.state) this.#entered(status, previous);
-    else if (status.state === "disconnected" && status.error?.code !== previous.error?.code) {
+    else if (status.state === "disconnected" && status.outage?.code !== previous.outage?.code) {
       this.#logFailure(status);
     }
     if (loggedMode(status) !== loggedMode(previous)) this.#logAccess(status, previous);
@@ -96,7 +96,7 @@ export class StateHolder {
         this.#lostAt = this.#now();
         return this.#logger.error(
           { event: "database.lost", ...describe(status) },
-          `Lost the database${adviceOn(status.error)}`,
+          `Lost the database${adviceOn(status.outage)}`,
         );
       case "closed":
         this.#connectedAt = undefined;
@@ -124,15 +124,15 @@ export class StateHolder {
   #logFailure(status: DatabaseStatus): void {
     this.#logger.warn(
       { event: "database.connect_failed", ...describe(status) },
-      `The database cannot be used${adviceOn(status.error) || "; trying again"}`,
+      `The database cannot be used${adviceOn(status.outage) || "; trying again"}`,
     );
   }
 
   /** A full outage and its end have records of their own. */
   #logAccess(status: DatabaseStatus, previous: DatabaseStatus): void {
-    const { accessMode, error } = status;
+    const { accessMode, outage } = status;
     if (accessMode === "READ_ONLY") {
-      const { code } = error ?? status.writeRefusal ?? {};
+      const { code } = outage ?? status.writesBlockedBy ?? {};
       this.#logger.warn({ event: "database.read_only", ...(code && { code }) }, readOnly(status));
     } else if (loggedMode(previous) !== "READ_ONLY") {
       return;
@@ -144,12 +144,12 @@ export class StateHolder {
   }
 }
 
-function readOnly({ error, writeRefusal }: DatabaseStatus): string {
-  if (error !== undefined) {
+function readOnly({ outage, writesBlockedBy }: DatabaseStatus): string {
+  if (outage !== undefined) {
     return "The primary cannot be used; reads go to a read host, writes fail";
   }
-  if (writeRefusal === undefined) return "The database refuses writes; reads go on";
-  return `Writes are refused, reads go on: ${writeRefusal.message}`;
+  if (writesBlockedBy === undefined) return "The database refuses writes; reads go on";
+  return `Writes are refused, reads go on: ${writesBlockedBy.message}`;
 }
 
 /** At the start a read host can be faster than the primary, which is no news. */
@@ -157,15 +157,15 @@ function loggedMode({ state, accessMode }: DatabaseStatus): AccessMode {
   return state === "connecting" ? "UNAVAILABLE" : accessMode;
 }
 
-function describe({ error }: DatabaseStatus) {
-  return { code: error?.code, err: error };
+function describe({ outage }: DatabaseStatus) {
+  return { code: outage?.code, err: outage };
 }
 
 /** What somebody has to do, where waiting does not help. */
-function adviceOn(error: DatabaseError | undefined): string {
-  if (error?.code === "STOPPED_BY_OPERATOR") return ": an operator stopped its use";
-  if (error === undefined || error.retryable) return "";
-  const settings = error.code === "AUTHENTICATION_FAILED"
+function adviceOn(outage: DatabaseError | undefined): string {
+  if (outage?.code === "STOPPED_BY_OPERATOR") return ": an operator stopped its use";
+  if (outage === undefined || outage.retryable) return "";
+  const settings = outage.code === "AUTHENTICATION_FAILED"
     ? ": check DB_USER and DB_PASSWORD or DB_PASSWORD_FILE"
     : ": check the configuration";
   return `${settings}. Asking again only every DB_AUTH_RETRY_DELAY`;

@@ -32,9 +32,9 @@ export type DatabaseProbe = Pick<
   | "ping"
   | "poolStats"
   | "accessMode"
-  | "lastError"
-  | "writeRefusal"
-  | "openRefusal"
+  | "outage"
+  | "writesBlockedBy"
+  | "connectError"
   | "connectionBudget"
   | "circuit"
   | "onStateChange"
@@ -154,9 +154,9 @@ const NOT_PREPARED = "Database schema is not ready";
  * The message also reports problems that do not affect the status while requests are served: an
  * exceeded connection budget, and new connections that fail.
  */
-function healthy({ connectionBudget, openRefusal }: DatabaseProbe): string {
+function healthy({ connectionBudget, connectError }: DatabaseProbe): string {
   const shortage = connectionBudget && describeShortage(connectionBudget);
-  const refusal = openRefusal && `new connections fail: ${openRefusal.code}`;
+  const refusal = connectError && `new connections fail: ${connectError.code}`;
   return ["Database connection healthy", shortage, refusal].filter(Boolean).join("; ");
 }
 
@@ -169,24 +169,24 @@ const FINDINGS: Readonly<
     message: healthy(database),
     accessMode: AccessMode.READ_WRITE,
   }),
-  READ_ONLY: ({ lastError, writeRefusal }) => ({
+  READ_ONLY: ({ outage, writesBlockedBy }) => ({
     status: ServiceStatus.DEGRADED,
-    message: lastError !== undefined
+    message: outage !== undefined
       ? "Primary database is unavailable: a standby serves reads, writes are rejected"
-      : writeRefusal !== undefined
+      : writesBlockedBy !== undefined
       ? "Database schema is dirty: writes are rejected"
       : "Database is read-only: writes are rejected",
-    error: (lastError ?? writeRefusal)?.publicMessage ??
+    error: (outage ?? writesBlockedBy)?.publicMessage ??
       "The database is read-only.",
-    errorCode: (lastError ?? writeRefusal)?.code ?? "READ_ONLY",
+    errorCode: (outage ?? writesBlockedBy)?.code ?? "READ_ONLY",
     accessMode: AccessMode.READ_ONLY,
   }),
   // The server responds, but the manager runs no query until the schema is ready.
-  UNAVAILABLE: ({ lastError }) => ({
+  UNAVAILABLE: ({ outage }) => ({
     status: ServiceStatus.UNHEALTHY,
-    message: lastError === undefined ? NOT_PREPARED : failureMessage(lastError.code),
-    error: lastError?.publicMessage ?? "The database migrations have not completed.",
-    errorCode: lastError?.code ?? "NOT_PREPARED",
+    message: outage === undefined ? NOT_PREPARED : failureMessage(outage.code),
+    error: outage?.publicMessage ?? "The database migrations have not completed.",
+    errorCode: outage?.code ?? "NOT_PREPARED",
     accessMode: AccessMode.UNAVAILABLE,
   }),
 };
@@ -209,8 +209,8 @@ function failureMessage(code: DatabaseErrorCode): string {
   return code.startsWith("MIGRATION_") ? NOT_PREPARED : "Database connection failed";
 }
 
-function failed({ lastError }: DatabaseProbe, error: DatabaseError): Finding {
-  const { code, publicMessage } = lastError ?? error;
+function failed({ outage }: DatabaseProbe, error: DatabaseError): Finding {
+  const { code, publicMessage } = outage ?? error;
   return {
     status: ServiceStatus.UNHEALTHY,
     message: failureMessage(code),

@@ -94,8 +94,8 @@ class Herd implements AsyncDisposable {
 
   /** Connected, or waiting for the next look. */
   get #areAllAtRest(): boolean {
-    return this.#replicas.every(({ state, circuit, lanes }) =>
-      lanes.get("primary")!.stats().connecting === 0 &&
+    return this.#replicas.every(({ state, circuit, pools }) =>
+      pools.get("primary")!.stats().connecting === 0 &&
       (state === "connected" || circuit.snapshot().nextProbeInMs !== undefined)
     );
   }

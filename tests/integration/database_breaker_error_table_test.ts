@@ -24,7 +24,7 @@ Deno.test("connection refused: backoff and retry, with increasing delays", async
     // Less what a sum of floating-point numbers can be off.
     assert.ok(waitedMs > delayMs - 0.001, `attempt ${index + 2} came after ${waitedMs} ms`);
   }
-  assert.equal(database.lastError?.code, "CONNECTION_REFUSED");
+  assert.equal(database.outage?.code, "CONNECTION_REFUSED");
 
   await server.start();
   await untilState(database, "connected");
@@ -56,7 +56,7 @@ Deno.test("authentication failed: fail fast, no hammering, and a rotated passwor
       await assert.rejects(database.ping(), { code: "CIRCUIT_OPEN" });
     }
     assert.ok(proxy.stats.total - totalBefore <= looks() - looksBefore, "no call has connected");
-    assert.equal(database.lastError?.code, "AUTHENTICATION_FAILED");
+    assert.equal(database.outage?.code, "AUTHENTICATION_FAILED");
     await eventually(() => (database.circuit.snapshot().nextProbeInMs ?? 0) > 10, {
       what: "it waits for the slow check",
     });
@@ -133,7 +133,7 @@ Deno.test("network partition: the circuit opens, probes periodically, and closes
   await assert.rejects(database.query`select 1`, { code: "CIRCUIT_OPEN" });
   const { total } = proxy.stats;
   await eventually(() => proxy.stats.total >= total + 3, { what: "three probes were made" });
-  assert.equal(database.lastError?.code, "CONNECT_TIMEOUT");
+  assert.equal(database.outage?.code, "CONNECT_TIMEOUT");
 
   proxy.resume();
   await proxy.setMode("pass");

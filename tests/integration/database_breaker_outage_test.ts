@@ -35,9 +35,9 @@ Deno.test("while the circuit is open, calls fail without touching the network", 
     assert.equal(call.status, "rejected");
     assert.equal(call.reason.code, "CIRCUIT_OPEN");
     assert.ok(call.reason.retryAfterMs > 0);
-    assert.equal(call.reason.cause, database.lastError, "the outage stays visible");
+    assert.equal(call.reason.cause, database.outage, "the outage stays visible");
   }
-  assert.ok(database.lastError?.isOutage);
+  assert.ok(database.outage?.isOutage);
   assert.equal(proxy.stats.total, total);
   assert.ok(database.circuit.snapshot().rejectedCount >= calls.length);
 });
@@ -158,7 +158,7 @@ Deno.test("a frozen server is noticed though every connection hangs in a stateme
     await assert.rejects(database.ping());
     return database.state === "disconnected";
   }, { what: "the freeze is noticed" });
-  assert.match(database.lastError?.code ?? "", /^(CONNECT|PING)_TIMEOUT$/);
+  assert.match(database.outage?.code ?? "", /^(CONNECT|PING)_TIMEOUT$/);
 
   await server.resume();
   await untilState(database, "connected");
@@ -237,8 +237,8 @@ Deno.test("an operator stops all use of the database, and ends that", async () =
   assert.equal(database.state, "disconnected");
   assert.equal(database.accessMode, "UNAVAILABLE");
   await assert.rejects(database.query`select 1`, { code: "CIRCUIT_OPEN" });
-  assert.equal(database.lastError?.code, "STOPPED_BY_OPERATOR");
-  assert.match(database.lastError.message, /restoring a backup/);
+  assert.equal(database.outage?.code, "STOPPED_BY_OPERATOR");
+  assert.match(database.outage.message, /restoring a backup/);
   assert.equal(database.circuit.snapshot().nextProbeInMs, undefined, "nobody looks for it");
   await eventually(
     async () => database.poolStats().connecting === 0 && await server.sessions() === 0,

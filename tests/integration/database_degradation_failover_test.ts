@@ -43,7 +43,7 @@ Deno.test("the primary is killed: reads go on, writes fail; the standby is promo
 
   await pair.primary.kill();
   await untilMode(database, "READ_ONLY");
-  assert.ok(database.lastError?.isOutage);
+  assert.ok(database.outage?.isOutage);
   assert.deepEqual([...await count(database)], [{ n: 1 }]);
   const rows = await database.transaction((tx) => tx`select id from account`, { readOnly: true });
   assert.equal(rows.length, 1);

@@ -84,7 +84,7 @@ Deno.test("with target_session_attrs read-write, a primary that turns read-only 
   await setReadOnly(server, true);
   await eventually(async () => {
     await database.ping().catch(() => {});
-    return database.lastError?.code === "WRONG_SERVER_ROLE";
+    return database.outage?.code === "WRONG_SERVER_ROLE";
   }, { what: "the server is noticed to be read-only" });
   assert.equal(database.state, "disconnected");
   await untilMode(database, "READ_ONLY");

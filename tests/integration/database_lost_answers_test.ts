@@ -69,7 +69,7 @@ Deno.test("a look at the schema whose answer gets lost does not keep the service
   const config = server.config({ hosts: [proxy.address], ...IMPATIENT });
   let looks = 0;
   await using test = startManager(server, config, {
-    prepare: (signal) => {
+    ensureSchema: (signal) => {
       // Only the first one gets lost.
       if (++looks > 1) cut[Symbol.dispose]();
       return ensureSchema(config, { signal });

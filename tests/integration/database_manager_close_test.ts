@@ -46,13 +46,13 @@ Deno.test("close while it connects to a server that does not answer", async () =
 Deno.test("close while it prepares", async () => {
   await using server = await startPostgres();
   const entered = Promise.withResolvers<void>();
-  const prepare = (signal: AbortSignal) => {
+  const ensureSchema = (signal: AbortSignal) => {
     entered.resolve();
     return new Promise<void>((_, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     });
   };
-  await using test = startManager(server, {}, { prepare });
+  await using test = startManager(server, {}, { ensureSchema });
   await entered.promise;
   await assert.rejects(test.database.query`select 1`, { code: "NOT_PREPARED" });
   await test.database.close();

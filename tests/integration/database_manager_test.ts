@@ -17,7 +17,7 @@ Deno.test("a manager connects in the background, and says so", async () => {
   assert.equal(test.database.state, "connecting");
   await untilState(test.database, "connected");
   assert.deepEqual(test.events, ["database.connected"]);
-  assert.equal(test.database.lastError, undefined);
+  assert.equal(test.database.outage, undefined);
   assert.ok(test.database.connectedAt instanceof Date);
   assert.equal(await server.sessions(), 1);
   assert.equal(test.database.poolStats().idle, 1);
@@ -189,11 +189,11 @@ Deno.test("preparation comes before the state, and is repeated until it succeeds
   await using server = await createDatabase();
   const gate = Promise.withResolvers<void>();
   let runs = 0;
-  const prepare = async () => {
+  const ensureSchema = async () => {
     await gate.promise;
     if (++runs < 3) throw new DatabaseError("MIGRATION_LOCKED");
   };
-  await using test = startManager(server, {}, { prepare });
+  await using test = startManager(server, {}, { ensureSchema });
   await test.database.ping();
   assert.equal(test.database.state, "connecting");
   gate.resolve();

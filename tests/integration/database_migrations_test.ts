@@ -172,8 +172,8 @@ Deno.test("a manager can migrate before it is connected, also when the server co
   await using server = await startPostgres();
   await server.stop();
   const config = server.config();
-  const prepare = async (signal: AbortSignal) => void await migrateUp(config, { signal });
-  await using test = startManager(server, {}, { prepare });
+  const ensureSchema = async (signal: AbortSignal) => void await migrateUp(config, { signal });
+  await using test = startManager(server, {}, { ensureSchema });
   await untilState(test.database, "disconnected");
   await server.start();
   await untilState(test.database, "connected");

@@ -21,7 +21,7 @@ Deno.test("a reset during the first look, which fails, does not end the search",
   await using proxy = await FaultProxy.start(server.database);
   await proxy.setMode("black-hole");
   const config = { hosts: [proxy.address], ...TIMES };
-  await using test = startManager(server, config, { prepare: () => Promise.resolve() });
+  await using test = startManager(server, config, { ensureSchema: () => Promise.resolve() });
   await eventually(() => proxy.stats.total >= 1, { what: "the first look is under way" });
   test.database.circuit.reset();
   await proxy.setMode("pass");
@@ -33,7 +33,7 @@ Deno.test("a reset during a later look, which fails, does not end the search", a
   await using proxy = await FaultProxy.start(server.database);
   await proxy.setMode("close");
   const config = { hosts: [proxy.address], ...TIMES };
-  await using test = startManager(server, config, { prepare: () => Promise.resolve() });
+  await using test = startManager(server, config, { ensureSchema: () => Promise.resolve() });
   const { database } = test;
   await untilState(database, "disconnected");
   await proxy.setMode("black-hole");
@@ -50,11 +50,11 @@ Deno.test("a reset while the database is being prepared loses nothing of that", 
   await proxy.setMode("close");
   const preparing = Promise.withResolvers<void>();
   const isPrepared = Promise.withResolvers<void>();
-  const prepare = () => {
+  const ensureSchema = () => {
     preparing.resolve();
     return isPrepared.promise;
   };
-  await using test = startManager(server, { hosts: [proxy.address] }, { prepare });
+  await using test = startManager(server, { hosts: [proxy.address] }, { ensureSchema });
   await untilState(test.database, "disconnected");
   await proxy.setMode("pass");
   await preparing.promise;
@@ -68,11 +68,11 @@ Deno.test("a stop and a reset at once, during the first look, begin it again", a
   const preparing = Promise.withResolvers<void>();
   const isAborted = Promise.withResolvers<void>();
   let preparations = 0;
-  const prepare = async () => {
+  const ensureSchema = async () => {
     preparing.resolve();
     if (++preparations === 1) await isAborted.promise;
   };
-  await using test = startManager(server, {}, { prepare });
+  await using test = startManager(server, {}, { ensureSchema });
   await preparing.promise;
   test.database.circuit.forceOpen("maintenance");
   test.database.circuit.reset();

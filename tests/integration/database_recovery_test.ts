@@ -18,7 +18,7 @@ Deno.test("a manager that starts before its server connects when the server come
   await server.stop();
   await using test = startManager(server);
   await untilState(test.database, "disconnected");
-  assert.equal(test.database.lastError?.code, "CONNECTION_REFUSED");
+  assert.equal(test.database.outage?.code, "CONNECTION_REFUSED");
   await assert.rejects(test.database.query`select 1`, { code: "CIRCUIT_OPEN" });
   await assert.rejects(test.database.ping(), { code: "CIRCUIT_OPEN" });
 
@@ -46,7 +46,7 @@ for (const [name, takeDown] of Object.entries(OUTAGES)) {
     await takeDown(server);
     await untilState(test.database, "disconnected");
     assert.equal(test.database.connectedAt, undefined);
-    assert.ok(test.database.lastError?.isOutage);
+    assert.ok(test.database.outage?.isOutage);
     assert.equal(test.database.poolStats().idle, 0);
 
     await server.start();
@@ -68,7 +68,7 @@ Deno.test("a frozen server is noticed within the ping timeout, and found again",
   await server.freeze();
   await assert.rejects(test.database.ping({ timeoutMs: 100 }), { code: "PING_TIMEOUT" });
   assert.equal(test.database.state, "disconnected");
-  assert.equal(test.database.lastError?.code, "PING_TIMEOUT");
+  assert.equal(test.database.outage?.code, "PING_TIMEOUT");
 
   await server.resume();
   await untilState(test.database, "connected");
@@ -107,7 +107,7 @@ Deno.test("a rejected password is not hammered, and a corrected one is picked up
     const overrides = { password: new Secret(wrong), passwordFile, authRetryDelayMs: 600 };
     await using test = startManager(server, overrides);
     await untilState(test.database, "disconnected");
-    assert.equal(test.database.lastError?.code, "AUTHENTICATION_FAILED");
+    assert.equal(test.database.outage?.code, "AUTHENTICATION_FAILED");
     await assert.rejects(test.database.query`select 1`, { code: "CIRCUIT_OPEN" });
 
     await Deno.writeTextFile(passwordFile, server.database.password);
@@ -134,7 +134,7 @@ Deno.test("a password that stops working is an outage as soon as no open connect
   await test.database.query`select 1`;
   await terminateSessions(server);
   await untilState(test.database, "disconnected");
-  assert.equal(test.database.lastError?.code, "AUTHENTICATION_FAILED");
+  assert.equal(test.database.outage?.code, "AUTHENTICATION_FAILED");
 
   await server.admin(`alter role treasury_user password '${server.database.password}'`);
   await untilState(test.database, "connected");

@@ -33,7 +33,7 @@ Deno.test("connections that are kept ready do not hammer a server that rejects t
 
   await setPassword(server, "another");
   await terminateSessions(server);
-  await eventually(() => database.lastError?.code === "AUTHENTICATION_FAILED");
+  await eventually(() => database.outage?.code === "AUTHENTICATION_FAILED");
   await untilQuiet(server, proxy);
 
   await setPassword(server, server.database.password);
@@ -100,7 +100,7 @@ Deno.test("callers do not hammer a server that rejects the login while open conn
   assert.ok(test.events.includes("database.open_refused"));
   const before = succeeded;
   await eventually(() => succeeded > before + 20, { what: "the open connection goes on working" });
-  assert.equal(database.openRefusal?.code, "AUTHENTICATION_FAILED");
+  assert.equal(database.connectError?.code, "AUTHENTICATION_FAILED");
   const { status, message } = await new PostgreSQLChecker({ database }).check(
     new AbortController().signal,
   );
@@ -108,5 +108,5 @@ Deno.test("callers do not hammer a server that rejects the login while open conn
   assert.match(message, /new connections are refused: AUTHENTICATION_FAILED/);
 
   await setPassword(server, server.database.password);
-  await eventually(() => !database.openRefusal, { what: "connections are opened again" });
+  await eventually(() => !database.connectError, { what: "connections are opened again" });
 });

@@ -53,7 +53,7 @@ Deno.test("health shows the circuit, and while it is open the outage and not the
   await server.stop();
   const { circuitState, errorCode, error, accessMode } = await health.until(UNHEALTHY);
   assert.equal(circuitState, CircuitState.OPEN);
-  const outage = health.database.lastError!;
+  const outage = health.database.outage!;
   assert.ok(outage.isOutage && outage.code !== "CIRCUIT_OPEN");
   assert.deepEqual([errorCode, error], [outage.code, outage.publicMessage]);
   assert.equal(accessMode, AccessMode.UNAVAILABLE);

@@ -237,7 +237,7 @@ Deno.test("an exhausted pool is DEGRADED, and its numbers say so", async () => {
 Deno.test("a database whose migrations have not run is not ready for use", async () => {
   await using server = await startPostgres();
   const { promise: prepared, resolve: migrate } = Promise.withResolvers<void>();
-  await using service = new Service(server.config(), { prepare: () => prepared });
+  await using service = new Service(server.config(), { ensureSchema: () => prepared });
   const health = await service.check();
   assert.equal(health.status, UNHEALTHY);
   assert.equal(health.errorCode, "NOT_PREPARED");
@@ -248,8 +248,8 @@ Deno.test("a database whose migrations have not run is not ready for use", async
 
 Deno.test("a failed migration says so, although the database answers", async () => {
   await using server = await startPostgres();
-  const prepare = () => Promise.reject(new DatabaseError("MIGRATION_FAILED"));
-  await using service = new Service(server.config(), { prepare });
+  const ensureSchema = () => Promise.reject(new DatabaseError("MIGRATION_FAILED"));
+  await using service = new Service(server.config(), { ensureSchema });
   await eventually(async () => {
     const health = await service.check();
     return health.status === UNHEALTHY && health.errorCode === "MIGRATION_FAILED" &&

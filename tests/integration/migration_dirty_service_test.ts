@@ -13,8 +13,8 @@ async function onDirtySchema(server: TestPostgres, migrateOnStart: boolean) {
   await server.admin("create table entry (id int); grant all on entry to treasury_user");
   await server.admin("insert into schema_migrations values (1, true)");
   const overrides = { migrateOnStart };
-  const prepare = (signal: AbortSignal) => ensureSchema(server.config(overrides), { signal });
-  return startManager(server, overrides, { prepare });
+  const ensure = (signal: AbortSignal) => ensureSchema(server.config(overrides), { signal });
+  return startManager(server, overrides, { ensureSchema: ensure });
 }
 
 for (const migrateOnStart of [true, false]) {
@@ -24,7 +24,7 @@ for (const migrateOnStart of [true, false]) {
     const { database } = test;
     await untilState(database, "connected");
     assert.equal(database.accessMode, "READ_ONLY");
-    assert.equal(database.writeRefusal?.code, "MIGRATION_DIRTY");
+    assert.equal(database.writesBlockedBy?.code, "MIGRATION_DIRTY");
     assert.deepEqual([...await database.query({ access: "read" })`select * from entry`], []);
 
     const refused = {
@@ -50,7 +50,7 @@ for (const migrateOnStart of [true, false]) {
       what: "writes are taken again",
     });
     await insert("write");
-    assert.equal(database.writeRefusal, undefined);
+    assert.equal(database.writesBlockedBy, undefined);
     assert.ok(test.events.includes("database.read_write"));
   });
 }

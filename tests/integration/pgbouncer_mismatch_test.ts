@@ -36,7 +36,7 @@ pgBouncerTest("transaction mode is found out where DB_POOLER says session", asyn
   await using bouncer = await startPgBouncer(server, "transaction");
   await using test = startManager(server, bouncer.config({ pooler: "session" }));
   await untilState(test.database, "disconnected");
-  const error = test.database.lastError;
+  const error = test.database.outage;
   assert.equal(error?.code, "POOLER_MISMATCH");
   assert.match(error.message, /Set DB_POOLER to transaction/);
 });

@@ -62,6 +62,6 @@ const found: Record<string, unknown> = {};
   await using database = new DatabaseManager({ ...config, hosts: refusing });
   database.start();
   await untilDisconnected(database);
-  found.refused = database.lastError?.code;
+  found.refused = database.outage?.code;
 }
 console.log(JSON.stringify(found));

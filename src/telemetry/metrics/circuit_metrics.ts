@@ -19,14 +19,14 @@ const USUAL_STEPS: readonly Step[] = [
 /** State, transitions and rejections of the circuit before each pool. */
 export function addCircuitMetrics(
   registry: Registry,
-  { lanes }: Pick<DatabaseManager, "lanes">,
+  { pools }: Pick<DatabaseManager, "pools">,
 ): void {
   snapshotGauge(registry, {
     name: "treasury_database_circuit_state",
     help: "1 for the state of the circuit breaker, 0 for all others.",
     labels: ["pool", "state"],
   }, (report) => {
-    for (const [pool, { circuit }] of lanes) {
+    for (const [pool, { circuit }] of pools) {
       reportStates(STATES, circuit.state, (value, state) => {
         report(value, { pool, state: labelValue(state) });
       });
@@ -37,7 +37,7 @@ export function addCircuitMetrics(
     help: "Calls that the circuit breaker did not let through.",
     labels: ["pool"],
   }, (report) => {
-    for (const [pool, { circuit }] of lanes) report(circuit.snapshot().rejectedCount, { pool });
+    for (const [pool, { circuit }] of pools) report(circuit.snapshot().rejectedCount, { pool });
   });
 
   const transitions = new Counter({
@@ -46,7 +46,7 @@ export function addCircuitMetrics(
     labelNames: ["pool", "from", "to", "reason"],
     registers: [registry],
   });
-  for (const [pool, { circuit }] of lanes) {
+  for (const [pool, { circuit }] of pools) {
     const count = ({ from, to, reason }: Step, times: number) => {
       const step = { from: labelValue(from), to: labelValue(to), reason: labelValue(reason) };
       transitions.inc({ pool, ...step }, times);

@@ -10,7 +10,7 @@ import { snapshotGauge } from "./snapshot.ts";
 /** What the version of the schema is read from. */
 export type MigratedDatabase = Pick<
   DatabaseManager,
-  "config" | "lanes" | "state" | "withConnection"
+  "config" | "pools" | "state" | "withConnection"
 >;
 
 /** Schemas seldom change, and every reader of the metrics would ask the database. */
@@ -71,7 +71,7 @@ class SchemaVersionReader {
 
   /** Callers that wait for a connection come first. */
   get #canRead(): boolean {
-    const stats = this.#database.lanes.get("primary")?.stats();
+    const stats = this.#database.pools.get("primary")?.stats();
     const hasRoom = stats !== undefined && stats.waiting === 0 && stats.inUse < stats.max;
     return this.#database.state === "connected" && hasRoom;
   }

@@ -3,7 +3,7 @@ import type { DatabaseManager, PoolStats } from "../../database/mod.ts";
 import { labelValue, type Report, snapshotCounter, snapshotGauge } from "./snapshot.ts";
 
 /** What the pool metrics are read from. */
-export type PooledDatabase = Pick<DatabaseManager, "config" | "lanes">;
+export type PooledDatabase = Pick<DatabaseManager, "config" | "pools">;
 
 /** One number of each pool. */
 interface PoolNumber {
@@ -78,10 +78,10 @@ const COUNTERS: readonly PoolNumber[] = [
  * Source of the names, as far as it has them: OpenTelemetry semantic conventions, "Database client
  * metrics".
  */
-export function addPoolMetrics(registry: Registry, { config, lanes }: PooledDatabase): void {
+export function addPoolMetrics(registry: Registry, { config, pools }: PooledDatabase): void {
   const labels = ["pool"] as const;
   const readAll = (read: (stats: PoolStats) => number) => (report: Report<"pool">) => {
-    for (const [pool, lane] of lanes) report(read(lane.stats()), { pool });
+    for (const [pool, view] of pools) report(read(view.stats()), { pool });
   };
   for (const { name, help, read } of GAUGES) {
     snapshotGauge(registry, { name: PREFIX + name, help, labels }, readAll(read));
@@ -104,8 +104,8 @@ export function addPoolMetrics(registry: Registry, { config, lanes }: PooledData
     help: "Connections that are idle or used.",
     labels: ["pool", "state"],
   }, (report) => {
-    for (const [pool, lane] of lanes) {
-      const { idle, inUse } = lane.stats();
+    for (const [pool, view] of pools) {
+      const { idle, inUse } = view.stats();
       report(idle, { pool, state: "idle" });
       report(inUse, { pool, state: "used" });
     }
@@ -115,8 +115,8 @@ export function addPoolMetrics(registry: Registry, { config, lanes }: PooledData
     help: "Connections that were closed, by reason.",
     labels: ["pool", "reason"],
   }, (report) => {
-    for (const [pool, lane] of lanes) {
-      for (const [reason, count] of Object.entries(lane.stats().closedCount)) {
+    for (const [pool, view] of pools) {
+      for (const [reason, count] of Object.entries(view.stats().closedCount)) {
         report(count, { pool, reason: labelValue(reason) });
       }
     }

@@ -4,13 +4,13 @@ import type { DatabaseManager, PoolName, PoolStats } from "../../../src/database
 const INTERVAL_MS = 2;
 
 /** The numbers of one of the pools. */
-interface LaneStats extends PoolStats {
-  readonly lane: PoolName;
+interface NamedStats extends PoolStats {
+  readonly name: PoolName;
 }
 
 /** Looks at the numbers of every pool again and again, and keeps those that cannot be. */
 export class PoolWatch implements Disposable {
-  readonly violations: LaneStats[] = [];
+  readonly violations: NamedStats[] = [];
   readonly #database: DatabaseManager;
   readonly #timer: ReturnType<typeof setInterval>;
 
@@ -44,8 +44,8 @@ export function countAtRest(database: DatabaseManager): number {
   return pools.reduce((sum, { open }) => sum + open, 0);
 }
 
-function statsOf({ lanes }: DatabaseManager): LaneStats[] {
-  return Array.from(lanes, ([lane, view]) => ({ lane, ...view.stats() }));
+function statsOf({ pools }: DatabaseManager): NamedStats[] {
+  return Array.from(pools, ([name, view]) => ({ name, ...view.stats() }));
 }
 
 function isAtRest(stats: PoolStats): boolean {

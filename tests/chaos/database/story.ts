@@ -45,7 +45,7 @@ export class Story implements AsyncDisposable {
   assertLost(codes: readonly DatabaseErrorCode[]): void {
     const story = this.#changes.map(inWords).join();
     assert.deepEqual(this.#states, ["connected", "disconnected"], story);
-    const reason = this.#changes[1]?.error?.code;
+    const reason = this.#changes[1]?.outage?.code;
     assert.ok(reason && codes.includes(reason), `not the reason: ${story}`);
     const lostAt = this.#statuses.indexOf(UNHEALTHY);
     const isLasting = lostAt === -1 || lostAt === this.#statuses.length - 1;
@@ -89,6 +89,6 @@ export class Story implements AsyncDisposable {
 
 const UNHEALTHY = ServiceStatus[ServiceStatus.UNHEALTHY]!;
 
-function inWords({ state, accessMode, error }: StateChange): string {
-  return `${state} ${accessMode} ${error?.code ?? ""}`.trim();
+function inWords({ state, accessMode, outage }: StateChange): string {
+  return `${state} ${accessMode} ${outage?.code ?? ""}`.trim();
 }

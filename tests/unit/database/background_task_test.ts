@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
-import { BackgroundTask } from "../../../src/database/lane/background_task.ts";
+import { BackgroundTask } from "../../../src/database/managed_pool/background_task.ts";
 import { settle } from "./fake_clock.ts";
 
 function taskTest({ isNeeded }: { readonly isNeeded?: () => boolean } = {}) {
   const runs: { readonly signal: AbortSignal; readonly end: (error?: Error) => void }[] = [];
-  const task = new BackgroundTask({
-    run: (signal) =>
+  const task = new BackgroundTask(
+    (signal) =>
       new Promise<void>((resolve, reject) => {
         runs.push({ signal, end: (error) => error === undefined ? resolve() : reject(error) });
       }),
     isNeeded,
-  });
+  );
   return { task, runs };
 }
 

@@ -1,13 +1,9 @@
 import assert from "node:assert/strict";
 import type { DatabaseConfig } from "../../../src/config/config.ts";
-import {
-  createCircuit,
-  isSuspicious,
-  newsOf,
-} from "../../../src/database/lane/database_circuit.ts";
 import { ERROR_CODES } from "../../../src/database/error_codes.ts";
 import { DatabaseError, type DatabaseErrorCode } from "../../../src/database/errors.ts";
 import { silentLogger } from "../../../src/database/logger.ts";
+import { Circuit, decisiveError, needsPing } from "../../../src/database/managed_pool/circuit.ts";
 import type { PoolStats } from "../../../src/database/pool/mod.ts";
 import { FakeClock } from "./fake_clock.ts";
 
@@ -42,13 +38,15 @@ const IGNORED: readonly DatabaseErrorCode[] = [
   "STATEMENT_TIMEOUT",
 ];
 
-function circuit(circuitFailureThreshold = 2) {
+function breakerOf(circuitFailureThreshold = 2) {
   const config = { circuitFailureThreshold, retryInitialDelayMs: 20, retryMaxDelayMs: 200 };
-  return createCircuit(config as DatabaseConfig, {
+  const { breaker } = new Circuit({
+    config: config as DatabaseConfig,
     logger: silentLogger,
     clock: new FakeClock(),
     random: () => 1,
   });
+  return breaker;
 }
 
 for (const code of Object.keys(ERROR_CODES) as DatabaseErrorCode[]) {
@@ -59,7 +57,7 @@ for (const code of Object.keys(ERROR_CODES) as DatabaseErrorCode[]) {
     : "an answer";
   Deno.test(`for the circuit ${code} is ${verdict}`, () => {
     const { consecutiveFailures, window } = (() => {
-      const breaker = circuit();
+      const breaker = breakerOf();
       breaker.tryAcquire()!.failure(new DatabaseError(code));
       return breaker.snapshot();
     })();
@@ -69,14 +67,15 @@ for (const code of Object.keys(ERROR_CODES) as DatabaseErrorCode[]) {
 }
 
 Deno.test("an unknown outcome says of the database what made it unknown", () => {
-  const unknown = (cause?: unknown) => newsOf(new DatabaseError("COMMIT_UNKNOWN", { cause })).code;
+  const unknown = (cause?: unknown) =>
+    decisiveError(new DatabaseError("COMMIT_UNKNOWN", { cause })).code;
   assert.equal(unknown(new DatabaseError("STATEMENT_TIMEOUT")), "STATEMENT_TIMEOUT");
   assert.equal(unknown(), "COMMIT_UNKNOWN");
-  assert.equal(newsOf(new DatabaseError("CONNECTION_LOST")).code, "CONNECTION_LOST");
+  assert.equal(decisiveError(new DatabaseError("CONNECTION_LOST")).code, "CONNECTION_LOST");
 });
 
 Deno.test("the configured number of failures in a row opens the circuit", () => {
-  const breaker = circuit();
+  const breaker = breakerOf();
   breaker.tryAcquire()!.failure(new DatabaseError("CONNECTION_REFUSED"));
   assert.equal(breaker.state, "closed");
   breaker.tryAcquire()!.failure(new DatabaseError("CONNECTION_REFUSED"));
@@ -85,7 +84,7 @@ Deno.test("the configured number of failures in a row opens the circuit", () => 
 });
 
 Deno.test("half of the calls that fail open the circuit, from 20 calls on", () => {
-  const breaker = circuit(100);
+  const breaker = breakerOf(100);
   for (let call = 1; call <= 20; call++) {
     assert.equal(breaker.state, "closed", `before call ${call}`);
     const permit = breaker.tryAcquire()!;
@@ -98,7 +97,7 @@ Deno.test("half of the calls that fail open the circuit, from 20 calls on", () =
 
 Deno.test("the database is asked how it is after failures, timeouts and refused writes", () => {
   const stats = { connecting: 0 } as PoolStats;
-  const asked = (code: DatabaseErrorCode) => isSuspicious(new DatabaseError(code), stats);
+  const asked = (code: DatabaseErrorCode) => needsPing(new DatabaseError(code), stats);
   for (const code of [...FAILURES, "STATEMENT_TIMEOUT", "READ_ONLY"] as const) {
     assert.ok(asked(code), code);
   }
@@ -106,5 +105,5 @@ Deno.test("the database is asked how it is after failures, timeouts and refused 
     assert.ok(!asked(code), code);
   }
   const connecting = { connecting: 1 } as PoolStats;
-  assert.ok(isSuspicious(new DatabaseError("ACQUIRE_TIMEOUT"), connecting), "nothing connects");
+  assert.ok(needsPing(new DatabaseError("ACQUIRE_TIMEOUT"), connecting), "nothing connects");
 });

@@ -1,52 +1,82 @@
 import assert from "node:assert/strict";
+import { loadConfig } from "../../../src/config/mod.ts";
 import { CircuitBreaker } from "../../../src/database/circuit_breaker/mod.ts";
 import { DatabaseError } from "../../../src/database/errors.ts";
-import { Recovery } from "../../../src/database/lane/recovery.ts";
+import { silentLogger } from "../../../src/database/logger.ts";
+import { Circuit } from "../../../src/database/managed_pool/circuit.ts";
+import { Recovery } from "../../../src/database/managed_pool/recovery.ts";
+import { ServerState } from "../../../src/database/managed_pool/server_state.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
 
 const refused = new DatabaseError("CONNECTION_REFUSED");
 const rejected = new DatabaseError("AUTHENTICATION_FAILED");
+const { database: defaults } = loadConfig({ env: { DB_HOST: "127.0.0.1" } });
 
 /**
- * A recovery whose attempts end as `outcomes` says, the last one again and again.
+ * A recovery whose attempts end as `outcomes` says, the last one again and again: an error is that of
+ * the probe.
  *
- * @param onAttempt Called while each attempt is under way.
+ * @param onAttempt Called while each attempt is in progress.
  */
 function recoveryTest(
   outcomes: readonly (DatabaseError | undefined)[],
   onAttempt: (test: { circuit: CircuitBreaker; recovery: Recovery }) => void = () => {},
 ) {
   const clock = new FakeClock();
-  const circuit = new CircuitBreaker({
-    initialOpenMs: 100,
-    maxOpenMs: 400,
+  const context = {
+    name: "primary",
+    config: {
+      ...defaults,
+      retryInitialDelayMs: 100,
+      retryMaxDelayMs: 400,
+      authRetryDelayMs: 5000,
+    },
+    connectOptions: {},
+    observer: undefined,
+    logger: silentLogger,
     clock,
     random: () => 1,
-  });
+  } as const;
+  const databaseCircuit = new Circuit(context);
+  const { breaker: circuit } = databaseCircuit;
   const startedAt = clock.now();
   const attempts: number[] = [];
-  const failures: string[] = [];
-  let isReady = false;
-  const recovery = new Recovery({
-    circuit,
-    isReady: () => isReady,
-    attempt: () => {
-      attempts.push(clock.now() - startedAt);
-      const outcome = outcomes[Math.min(attempts.length, outcomes.length) - 1];
-      onAttempt({ circuit, recovery });
-      isReady ||= outcome === undefined;
-      return outcome === undefined ? Promise.resolve() : Promise.reject(outcome);
+  const steps: string[] = [];
+  const outages: (string | undefined)[] = [];
+  circuit.onTransition(({ to }) => {
+    if (to === "open") outages.push(databaseCircuit.outage?.code);
+  });
+  const step = (name: string) => void steps.push(`${circuit.state}: ${name}`);
+  const ensureSchema = () => Promise.resolve(step("ensureSchema"));
+  const server = new ServerState(context.config, ensureSchema, {
+    onRoleChange: () => {},
+    onChange: () => step("ready"),
+  });
+  const recovery = new Recovery(context, {
+    circuit: databaseCircuit,
+    server,
+    pinger: {
+      findServer: () => {
+        step("findServer");
+        attempts.push(clock.now() - startedAt);
+        const outcome = outcomes[Math.min(attempts.length, outcomes.length) - 1];
+        onAttempt({ circuit, recovery });
+        const role = { inRecovery: false, readOnly: false };
+        return outcome === undefined ? Promise.resolve(role) : Promise.reject(outcome);
+      },
     },
-    onFailure: ({ code }) => failures.push(`${circuit.state} ${code}`),
-    minOpenMs: ({ retryable }) => retryable ? 0 : 5000,
-    clock,
+    connections: {
+      lend: () => Promise.reject(new DatabaseError("ACQUIRE_TIMEOUT")),
+      warmUp: () => Promise.resolve(step("warmUp")),
+    },
+    inspect: () => Promise.resolve(),
   });
   const pass = async (ms: number) => {
     await settle();
     clock.advance(ms);
     await settle();
   };
-  return { clock, circuit, recovery, attempts, failures, pass };
+  return { clock, circuit, recovery, attempts, steps, outages, pass };
 }
 
 Deno.test("the first look is at once; a success ends the search and leaves no timer", async () => {
@@ -58,8 +88,26 @@ Deno.test("the first look is at once; a success ends the search and leaves no ti
   assert.equal(clock.pending, 0);
 });
 
+Deno.test("an attempt takes its steps in order, and the circuit closes after the last", async () => {
+  const { circuit, recovery, steps, pass } = recoveryTest([refused, undefined]);
+  recovery.start();
+  await pass(100);
+  assert.deepEqual(steps, [
+    "closed: findServer",
+    "half-open: findServer",
+    "half-open: ensureSchema",
+    "half-open: warmUp",
+    "half-open: ready",
+  ]);
+  assert.equal(circuit.state, "closed");
+  circuit.tryAcquire()!.trip(refused);
+  recovery.start();
+  await pass(100);
+  assert.deepEqual(steps.slice(5), ["half-open: findServer", "half-open: warmUp"]);
+});
+
 Deno.test("it looks when the circuit's growing open time is over, and its success closes it", async () => {
-  const { circuit, recovery, attempts, failures, pass } = recoveryTest(
+  const { circuit, recovery, attempts, outages, pass } = recoveryTest(
     [refused, refused, refused, refused, undefined],
   );
   recovery.start();
@@ -69,7 +117,7 @@ Deno.test("it looks when the circuit's growing open time is over, and its succes
   await pass(400);
   assert.deepEqual(attempts, [0, 100, 300, 700, 1100]);
   assert.equal(circuit.state, "closed");
-  assert.equal(failures[0], "closed CONNECTION_REFUSED", "told before the circuit opens");
+  assert.deepEqual(new Set(outages), new Set(["CONNECTION_REFUSED"]), "known when it opens");
   await recovery.close();
 });
 
@@ -77,10 +125,10 @@ Deno.test("a failure that cannot pass by itself is tried again rarely", async ()
   const { recovery, attempts, pass } = recoveryTest([rejected, undefined]);
   recovery.start();
   await pass(0);
-  await pass(4999);
+  await pass(5499);
   assert.deepEqual(attempts, [0]);
   await pass(1);
-  assert.deepEqual(attempts, [0, 5000]);
+  assert.deepEqual(attempts, [0, 5500], "with 10% of jitter");
 });
 
 Deno.test("while an operator keeps the circuit open, it does not look", async () => {

@@ -17,13 +17,13 @@ function holder() {
 const connected: DatabaseStatus = {
   state: "connected",
   accessMode: "READ_WRITE",
-  error: undefined,
+  outage: undefined,
 };
 const readOnly: DatabaseStatus = { ...connected, accessMode: "READ_ONLY" };
-const closing: DatabaseStatus = { state: "closing", accessMode: "UNAVAILABLE", error: undefined };
+const closing: DatabaseStatus = { state: "closing", accessMode: "UNAVAILABLE", outage: undefined };
 
 function failed(code: DatabaseErrorCode, accessMode: DatabaseStatus["accessMode"] = "UNAVAILABLE") {
-  return { state: "disconnected", accessMode, error: new DatabaseError(code) } as const;
+  return { state: "disconnected", accessMode, outage: new DatabaseError(code) } as const;
 }
 
 Deno.test("an outage is logged when it begins, when its reason changes, and when it ends", () => {
@@ -101,7 +101,7 @@ Deno.test("listeners are told of each change, in order, until they unsubscribe",
   const unsubscribe = state.subscribe((change) =>
     changes.push(
       `${change.previous} ${change.previousAccessMode} > ${change.state} ${change.accessMode} ` +
-        change.error?.code,
+        change.outage?.code,
     )
   );
   state.update(failed("CONNECTION_REFUSED"));

@@ -3,29 +3,28 @@ import type { Connection } from "../connection/connection.ts";
 import { sleep } from "../deadline.ts";
 import { DatabaseError } from "../errors.ts";
 
-/** Settings of {@linkcode endLostSessions}. */
-export interface LostSessionsOptions {
-  /** How long a statement has to be waited for in vain, after it has ended on the server. */
-  readonly silenceMs: number;
-  readonly signal: AbortSignal;
-  readonly clock: Clock;
-}
-
 /**
- * Destroys the connections whose answers cannot come any more, as `connection` sees it: the server
- * does not have their session, or is done with the statement that they still wait for. A network or
- * a host can die without a word, and a statement without a deadline would wait, and keep its place
- * in the pool, until TCP gives up many minutes later.
+ * Destroys the connections whose answers can no longer come, as `connection` sees it: the server
+ * does not have their session, or has finished the statement that they still wait for. A network or
+ * a host can fail without a word. A statement without a time limit would then wait, and keep its
+ * place in the pool, until TCP gives up many minutes later.
  *
- * Where a statement may well run nothing is touched; nor are sessions with another server of the
- * list than that of `connection`, which cannot know them.
+ * A connection whose statement may still run is not touched. Nor are sessions with another server
+ * of the list than that of `connection`, which cannot know them.
  *
  * Source: PostgreSQL documentation, 27.2.3 "pg_stat_activity"; a role sees all of its own sessions.
+ *
+ * @param options `silenceMs`: how long a finished statement's answer must have been missing.
+ * @throws As a statement of `connection` does, and the signal's reason.
  */
 export async function endLostSessions(
   connection: Connection,
   inUse: readonly Connection[],
-  { silenceMs, signal, clock }: LostSessionsOptions,
+  { silenceMs, signal, clock }: {
+    readonly silenceMs: number;
+    readonly signal: AbortSignal;
+    readonly clock: Clock;
+  },
 ): Promise<void> {
   const here = inUse.filter(({ serverRun }) =>
     serverRun?.address === connection.serverRun?.address
@@ -34,15 +33,15 @@ export async function endLostSessions(
   const before = await idleSinceOf(connection, here);
   const suspects = new Map<Connection, Connection["wait"]>();
   for (const one of here) {
-    // Another run of the server can have given the number to somebody else.
+    // After a restart the server can have given the process id to another session.
     const isThere = one.serverRun?.startedAt === connection.serverRun?.startedAt &&
       before.has(one.backendPid);
-    if (!isThere) one.destroy(lost("The server does not have the session any more"));
+    if (!isThere) one.destroy(lost("The server no longer has the session"));
     else if (before.get(one.backendPid) !== null && one.wait) suspects.set(one, one.wait);
   }
   if (suspects.size === 0) return;
 
-  // The statement can be on its way to the server just now, or a long answer on its way back.
+  // The statement can still be on its way to the server, or a long answer on its way back.
   await sleep(silenceMs, signal, clock);
   const after = await idleSinceOf(connection, [...suspects.keys()]);
   for (const [one, wait] of suspects) {
@@ -50,11 +49,11 @@ export async function endLostSessions(
     const isSilent = one.wait?.statement === wait?.statement &&
       one.wait?.heardCount === wait?.heardCount;
     const hasEnded = after.get(backendPid) === before.get(backendPid);
-    if (isSilent && hasEnded) one.destroy(lost("The answer of the server got lost"));
+    if (isSilent && hasEnded) one.destroy(lost("The server's answer was lost"));
   }
 }
 
-/** By process id, of the sessions that are there: since when nothing runs; null when something does. */
+/** By process id, for the sessions that exist: since when nothing runs; null while something does. */
 async function idleSinceOf(
   connection: Connection,
   sessions: readonly Connection[],

@@ -1,12 +1,26 @@
 import assert from "node:assert/strict";
-import { accessModeOf, type Availability, route } from "../../../src/database/access_mode.ts";
 import { DatabaseError } from "../../../src/database/errors.ts";
+import type { Availability } from "../../../src/database/managed_pool/managed_pool.ts";
+import { accessModeOf, route } from "../../../src/database/managed_pool/routing.ts";
 
 const refused = new DatabaseError("CONNECTION_REFUSED");
-const writable: Availability = { isUsable: true, isWritable: true, outage: undefined };
-const readOnly: Availability = { isUsable: true, isWritable: false, outage: undefined };
-const connecting: Availability = { isUsable: false, isWritable: false, outage: undefined };
-const down: Availability = { isUsable: false, isWritable: true, outage: refused };
+const dirty = new DatabaseError("MIGRATION_DIRTY");
+
+function pool(
+  state: Availability["state"],
+  isWritable: boolean,
+  reasons: Partial<Pick<Availability, "outage" | "writesBlockedBy">> = {},
+): { readonly availability: Availability } {
+  const { outage, writesBlockedBy } = reasons;
+  const isUsable = state === "connected";
+  return { availability: { state, isUsable, isWritable, writesBlockedBy, outage } };
+}
+
+const writable = pool("connected", true);
+const readOnly = pool("connected", false);
+const blocked = pool("connected", false, { writesBlockedBy: dirty });
+const connecting = pool("connecting", false);
+const down = pool("disconnected", true, { outage: refused });
 
 const cases = [
   { name: "a primary that takes writes", primary: writable, read: undefined, mode: "READ_WRITE" },
@@ -37,6 +51,13 @@ Deno.test("a primary that refuses writes gets no declared write, and judges the 
   assert.throws(() => route("write", readOnly, read), { code: "READ_ONLY" });
   assert.equal(route("read", readOnly, read), readOnly);
   assert.equal(route(undefined, readOnly, read), readOnly);
+});
+
+Deno.test("while writes are blocked, what may write is refused, whatever the server takes", () => {
+  for (const access of ["write", undefined] as const) {
+    assert.throws(() => route(access, blocked), { code: "READ_ONLY", cause: dirty });
+  }
+  assert.equal(route("read", blocked), blocked);
 });
 
 Deno.test("without the primary only declared reads go to a read host", () => {

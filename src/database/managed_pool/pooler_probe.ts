@@ -1,39 +1,26 @@
-import type { DatabaseConfig } from "../../config/mod.ts";
-import type { Clock } from "../clock.ts";
-import { connect, type ConnectOptions } from "../connection/connect.ts";
+import { connect } from "../connection/connect.ts";
 import type { Connection } from "../connection/connection.ts";
 import { sharedSession } from "../connection/pooler.ts";
 import { abortable, Deadline } from "../deadline.ts";
 import { DatabaseError } from "../errors.ts";
-import type { Logger } from "../logger.ts";
+import type { PoolContext } from "./context.ts";
 
-/** A pooler whose own pool has only one connection lets the second one wait. */
+/** A pooler whose own pool has only one connection makes the second one wait. */
 const PROBE_TIMEOUT_MS = 1000;
-/** Other clients can come between two statements; not between all of them. */
+/** Other clients can come between two statements, but not between all of them. */
 const ROUNDS = 5;
 
-/** What a {@linkcode probePooler} needs. */
-export interface PoolerProbeOptions {
-  readonly connectOptions: ConnectOptions;
-  readonly signal: AbortSignal;
-  readonly logger: Logger;
-  readonly clock: Clock;
-}
-
 /**
- * Finds out whether DB_POOLER promises more than the pooler keeps, or a pooler that is not there.
- * What every connection can see by itself is no matter of this probe; see `PoolerCheck`.
+ * Checks whether `DB_POOLER` promises more than the pooler keeps, or names a pooler that is not
+ * there. What one connection can see by itself is checked when it connects.
  *
  * Two connections that are open at the same time never share a session of the server, unless a
- * pooler lends it to them in turns: a free session goes to the next that asks, so they are asked in
- * turns.
+ * pooler lends it to them in turns. A free session goes to the next that asks, so they ask in turns.
  *
- * @throws {DatabaseError} `POOLER_MISMATCH`. Nothing else: what cannot be found out is no fault.
+ * @throws {DatabaseError} `POOLER_MISMATCH`. Nothing else: what cannot be found out is no error.
  */
-export async function probePooler(
-  config: DatabaseConfig,
-  { connectOptions, signal, logger, clock }: PoolerProbeOptions,
-): Promise<void> {
+export async function probePooler(context: PoolContext, signal: AbortSignal): Promise<void> {
+  const { config, connectOptions, clock } = context;
   if (config.pooler === "none") return;
   using deadline = new Deadline({
     timeoutMs: PROBE_TIMEOUT_MS,
@@ -44,7 +31,7 @@ export async function probePooler(
   const options = { ...connectOptions, signal: deadline.signal };
   try {
     await using first = await connect(config, options);
-    if (!first.pooler.isPooled) return warnOfNoPooler(config, logger);
+    if (!first.pooler.isPooled) return warnOfNoPooler(context);
     if (config.pooler !== "session") return;
     await using second = await connect(config, options);
     await compare(first, second, deadline.signal);
@@ -60,9 +47,10 @@ async function compare(first: Connection, second: Connection, signal: AbortSigna
   }
 }
 
-function warnOfNoPooler({ pooler }: DatabaseConfig, logger: Logger): void {
+function warnOfNoPooler({ config: { pooler }, logger }: PoolContext): void {
   logger.warn(
     { event: "database.no_pooler", pooler },
-    `DB_POOLER is ${pooler}, but the server answers itself. All works, slower than with none`,
+    `DB_POOLER is ${pooler}, but there is no pooler in front of the server. ` +
+      "Everything works, slower than with DB_POOLER=none",
   );
 }

@@ -1,12 +1,8 @@
-import type { DatabaseConfig } from "../../config/mod.ts";
-import type { Clock } from "../clock.ts";
-import { connect, type ConnectOptions } from "../connection/connect.ts";
+import { connect } from "../connection/connect.ts";
 import type { Connection } from "../connection/connection.ts";
 import { abortable } from "../deadline.ts";
 import { abortReason, classify, DatabaseError } from "../errors.ts";
-import type { Logger } from "../logger.ts";
-import { ExhaustionWatch } from "./exhaustion_watch.ts";
-import { observeLending, observeOpening, type PoolName, type PoolObserver } from "../observer.ts";
+import { observeLending, observeOpening } from "../observer.ts";
 import {
   type AcquireOptions,
   type CloseOptions,
@@ -16,81 +12,58 @@ import {
   type PoolStats,
 } from "../pool/mod.ts";
 import { retryDelay } from "../retry.ts";
-import { StuckWatch } from "./stuck_watch.ts";
+import type { PoolContext } from "./context.ts";
+import { PoolWatch } from "./pool_watch.ts";
 
 /** Where the database layer's own files are, whose frames say nothing of a leak. */
 const LAYER = new URL("../", import.meta.url).href;
 
-/** What a {@linkcode ConnectionPool} needs beside the configuration. */
-export interface ConnectionPoolOptions {
-  readonly logger: Logger;
-  readonly clock: Clock;
-  /** From 0 up to 1; for jitter. */
-  readonly random: () => number;
-  /** Called with each new connection, before anyone gets it. */
+/** What a {@linkcode ConnectionPool} tells its managed pool. */
+export interface ConnectionPoolEvents {
+  /** A connection was opened. Called before anyone gets it. */
   readonly onOpened: (connection: Connection) => void;
-  /** Called when nothing of what is lent has come back for the ping timeout. */
+  /** Connections were in use, and none was released for `DB_PING_TIMEOUT`. */
   readonly onStuck: () => void;
-  /** Called when an idle connection turns out to be dead. */
+  /** An idle connection turned out to be dead. */
   readonly onIdleClosed: () => void;
-  readonly observer: PoolObserver | undefined;
-  readonly connectOptions: ConnectOptions;
-  readonly name: PoolName;
 }
 
-/** Settings of one {@linkcode ConnectionPool.lend}. */
+/** How one {@linkcode ConnectionPool.lend} waits, and what it tells. */
 export interface LendOptions extends AcquireOptions {
-  /** Told what `use` has thrown when its connection is closed by then. */
+  /** Called with what `use` threw when its connection is closed by then. */
   readonly onLost?: ((error: unknown) => void) | undefined;
 }
 
-/** The pool of connections that the configuration describes. */
+/** The pool of connections that the configuration describes, with its logs and its observer. */
 export class ConnectionPool {
-  readonly #config: DatabaseConfig;
+  readonly #context: PoolContext;
   readonly #pool: Pool<Connection>;
-  readonly #logger: Logger;
-  readonly #observer: PoolObserver | undefined;
-  readonly #clock: Clock;
-  readonly #connectOptions: ConnectOptions;
-  readonly #exhaustion: ExhaustionWatch;
-  readonly #onOpened: ConnectionPoolOptions["onOpened"];
-  readonly #stuck: StuckWatch;
-  #refusal: DatabaseError | undefined;
+  readonly #watch: PoolWatch;
+  readonly #onOpened: ConnectionPoolEvents["onOpened"];
   readonly #opening = new Set<Promise<Connection>>();
+  #connectError: DatabaseError | undefined;
 
-  constructor(config: DatabaseConfig, options: ConnectionPoolOptions) {
-    this.#config = config;
-    this.#logger = options.logger;
-    this.#observer = options.observer;
-    this.#clock = options.clock;
-    this.#connectOptions = options.connectOptions;
-    this.#onOpened = options.onOpened;
-    this.#pool = createPool(config, options, {
+  constructor(context: PoolContext, { onOpened, onStuck, onIdleClosed }: ConnectionPoolEvents) {
+    this.#context = context;
+    this.#onOpened = onOpened;
+    this.#pool = createPool(context, {
       open: (signal) => this.#open(signal),
-      onOpenRefused: (error) => this.#refused(classify(error)),
+      onOpenRefused: (error) => this.#connectFailed(classify(error)),
+      onIdleClosed,
     });
-    this.#stuck = new StuckWatch({
-      ...options,
-      silenceMs: config.pingTimeoutMs,
-      stats: () => this.stats(),
-    });
-    this.#exhaustion = new ExhaustionWatch({
-      ...options,
-      pool: options.name,
-      stats: () => this.stats(),
-    });
+    this.#watch = new PoolWatch(context, { stats: () => this.stats(), onStuck });
   }
 
   stats(): PoolStats {
     return this.#pool.stats();
   }
 
-  /** Why the server takes no new connection, while those that are open work. */
-  get refusal(): DatabaseError | undefined {
-    return this.#refusal;
+  /** Why no new connection can be opened, while those that are open work. */
+  get connectError(): DatabaseError | undefined {
+    return this.#connectError;
   }
 
-  /** What callers have at the moment. */
+  /** The connections that callers have. */
   get inUse(): readonly Connection[] {
     return this.#pool.inUse;
   }
@@ -102,13 +75,14 @@ export class ConnectionPool {
    * is then rolled back; and whatever acquiring and `use` throw.
    */
   lend<T>(use: (connection: Connection) => Promise<T>, options: LendOptions): Promise<T> {
-    if (this.#observer === undefined) return this.#lend(use, options);
-    return observeLending(this.#observer, this.#clock, use, (use) => this.#lend(use, options));
+    const { observer, clock } = this.#context;
+    if (observer === undefined) return this.#lend(use, options);
+    return observeLending(observer, clock, use, (use) => this.#lend(use, options));
   }
 
   async #lend<T>(use: (connection: Connection) => Promise<T>, options: LendOptions): Promise<T> {
     const connection = this.#pool.tryAcquire() ?? await this.#acquire(options);
-    this.#stuck.lent();
+    this.#watch.acquired();
     try {
       const result = await use(connection);
       if (connection.isInTransaction) throw this.#leftOpen();
@@ -117,17 +91,17 @@ export class ConnectionPool {
       if (connection.closed) options.onLost?.(error);
       throw error;
     } finally {
-      // Nobody may go on in a transaction of somebody else: with its session it is rolled back.
+      // A transaction that is left open ends with its session: the next caller must not get it.
       this.#pool.release(connection, { broken: connection.isInTransaction });
-      this.#exhaustion.released();
+      this.#watch.released();
     }
   }
 
   #leftOpen(): DatabaseError {
     const message = "An operation left a transaction open, which is rolled back: " +
-      "use transaction(), or end what was begun by hand";
+      "use transaction(), or commit before the operation ends";
     const error = new DatabaseError("INVALID_USE", { message });
-    this.#logger.error({ event: "database.transaction_left_open", err: error }, message);
+    this.#context.logger.error({ event: "database.transaction_left_open", err: error }, message);
     return error;
   }
 
@@ -135,76 +109,76 @@ export class ConnectionPool {
     try {
       return await this.#pool.acquire(wait);
     } catch (error) {
-      const { signal, timeoutMs = this.#config.acquireTimeoutMs } = wait;
+      const { signal, timeoutMs = this.#context.config.acquireTimeoutMs } = wait;
       const isAborted = signal?.aborted && error === signal.reason;
       const failure = isAborted ? abortReason(signal) : typedFailure(error, timeoutMs);
-      this.#exhaustion.refused(failure);
+      this.#watch.rejected(failure);
       throw failure;
     }
   }
 
-  /** Waits until as many connections are idle as are kept so, or no more can be opened now. */
+  /** Waits until `DB_MIN_IDLE_CONNECTIONS` are idle, or no more can be opened at the moment. */
   async warmUp(signal: AbortSignal): Promise<void> {
     if (signal.aborted) throw abortReason(signal);
     this.replenish();
-    while (this.stats().idle < this.#config.minIdleConnections && this.#opening.size > 0) {
+    while (this.stats().idle < this.#context.config.minIdleConnections && this.#opening.size > 0) {
       const oneMore = Promise.race(this.#opening).catch(() => {});
       await abortable(oneMore, signal);
     }
   }
 
-  /** Begins to open as many connections as are kept idle; undoes {@linkcode empty}. */
+  /** Starts to open what is missing to `DB_MIN_IDLE_CONNECTIONS`; undoes {@linkcode empty}. */
   replenish(): void {
     this.#pool.warmUp();
   }
 
-  /** Drops everything that is open now; what is lent, when it comes back. */
+  /** Closes every connection: those that are idle now, those in use when they are released. */
   reset(): void {
     this.#pool.reset();
   }
 
-  /** As {@linkcode reset}, and opens nothing that no caller waits for. */
+  /** As {@linkcode reset}, and keeps none idle until {@linkcode replenish}. */
   empty(): void {
-    this.#refusal = undefined;
+    this.#connectError = undefined;
     this.#pool.empty();
   }
 
-  /** Turns away everyone who waits for a connection. */
+  /** Rejects every caller that waits for a connection. */
   rejectWaiters(makeError: () => DatabaseError): void {
     this.#pool.rejectWaiters(makeError);
   }
 
   /** As `Pool.close`. */
   close(options: CloseOptions): Promise<void> {
-    this.#stuck.stop();
+    this.#watch.stop();
     return this.#pool.close(options);
   }
 
-  #refused(err: DatabaseError): void {
-    this.#refusal = err;
-    this.#logger.warn(
+  #connectFailed(err: DatabaseError): void {
+    this.#connectError = err;
+    this.#context.logger.warn(
       { event: "database.open_refused", err },
       "The database refuses new connections, while the open ones work",
     );
   }
 
   #open(signal: AbortSignal): Promise<Connection> {
-    const observer = this.#observer;
+    const { config, connectOptions, observer, clock } = this.#context;
     const options = {
-      ...this.#connectOptions,
+      ...connectOptions,
       signal,
       observeStatement: observer?.sending,
       onCertificate: observer?.certificateSeen,
     };
     const open = async () => {
-      const connection = await connect(this.#config, options).catch((error) => {
+      const connection = await connect(config, options).catch((error) => {
         throw signal.aborted ? new DatabaseError("POOL_CLOSED") : error;
       });
-      this.#refusal = undefined;
+      this.#connectError = undefined;
       this.#onOpened(connection);
       return connection;
     };
-    const opening = (observer === undefined ? open() : observeOpening(observer, this.#clock, open))
+    const opening = (observer === undefined ? open() : observeOpening(observer, clock, open))
       .finally(() => this.#opening.delete(opening));
     this.#opening.add(opening);
     return opening;
@@ -212,12 +186,11 @@ export class ConnectionPool {
 }
 
 function createPool(
-  config: DatabaseConfig,
-  { logger, clock, random, onIdleClosed }: ConnectionPoolOptions,
-  opening: Pick<PoolOptions<Connection>, "open" | "onOpenRefused">,
+  { config, logger, clock, random }: PoolContext,
+  events: Pick<PoolOptions<Connection>, "open" | "onOpenRefused" | "onIdleClosed">,
 ): Pool<Connection> {
   return new Pool({
-    ...opening,
+    ...events,
     max: config.maxConnections,
     maxConnecting: config.maxConnecting,
     maxIdle: config.maxIdleConnections,
@@ -251,7 +224,6 @@ function createPool(
         { event: "database.leak", held_ms: Math.round(heldMs), stack: aboveLayer(stack) },
         "A connection has been in use for too long (DB_LEAK_WARNING_AFTER)",
       ),
-    onIdleClosed,
     clock,
     random,
   });

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { loadConfig } from "../../../src/config/mod.ts";
 import { type Clock, systemClock, type TimerHandle } from "../../../src/time.ts";
-import { Lane } from "../../../src/database/lane/lane.ts";
 import { silentLogger } from "../../../src/database/logger.ts";
+import { ManagedPool } from "../../../src/database/managed_pool/managed_pool.ts";
 import { eventually } from "../../support/condition.ts";
 
 const OPEN_MS = 100;
@@ -32,28 +32,27 @@ for (let earlierMs = 0; earlierMs < 10; earlierMs++) {
     const { database } = loadConfig({ env: { DB_HOST: "127.0.0.1", DB_PORT: "1" } });
     const retryDelayMs = OPEN_MS - earlierMs;
     const clock = new LookingClock();
-    const lane = new Lane({
+    const pool = new ManagedPool({
       name: "primary",
       config: {
         ...database,
         retryInitialDelayMs: retryDelayMs,
         retryMaxDelayMs: retryDelayMs,
       },
-      onChange: () => {},
       observer: undefined,
       connectOptions: { clock },
       logger: silentLogger,
       clock,
       random: () => 1,
-    });
-    lane.start();
-    await eventually(() => lane.circuit.state === "open");
+    }, { onChange: () => {} });
+    pool.start();
+    await eventually(() => pool.circuit.state === "open");
     clock.isFrozen = false;
     for (let call = 0; call < OPEN_MS; call++) {
-      await assert.rejects(lane.lend(() => Promise.resolve(), undefined), { code: "CIRCUIT_OPEN" });
-      assert.equal(lane.circuit.snapshot().isProbing, false);
+      await assert.rejects(pool.lend(() => Promise.resolve(), undefined), { code: "CIRCUIT_OPEN" });
+      assert.equal(pool.circuit.snapshot().isProbing, false);
     }
-    assert.equal(lane.circuit.state, "half-open");
-    await lane.close({});
+    assert.equal(pool.circuit.state, "half-open");
+    await pool.close({});
   });
 }

@@ -1,0 +1,20 @@
+import type { DatabaseConfig } from "../../config/mod.ts";
+import type { Clock } from "../clock.ts";
+import type { ConnectOptions } from "../connection/connect.ts";
+import type { Logger } from "../logger.ts";
+import type { PoolName, PoolObserver } from "../observer.ts";
+
+/** What all parts of one managed pool share. */
+export interface PoolContext {
+  /** In logs, metrics and spans. */
+  readonly name: PoolName;
+  readonly config: DatabaseConfig;
+  /** For every connection, in the pool and outside it. */
+  readonly connectOptions: ConnectOptions;
+  /** Hears what the pool does; without one nothing is measured. */
+  readonly observer: PoolObserver | undefined;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** From 0 up to 1; for jitter. */
+  readonly random: () => number;
+}
