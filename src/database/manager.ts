@@ -69,7 +69,9 @@ export interface DatabaseManagerOptions {
 
 /** What a ping of the manager found. */
 export interface PingResult {
+  /** From the wait for a connection to the answer. */
   readonly responseTimeMs: number;
+  /** What the database allows, now that it has answered. */
   readonly accessMode: AccessMode;
 }
 
@@ -113,6 +115,7 @@ export type QueryTag = <Row extends object = Record<string, unknown>>(
 export class DatabaseManager implements AsyncDisposable {
   /** Its name in logs, metrics, spans and health. */
   readonly name: string;
+  /** What it was made with. */
   readonly config: DatabaseConfig;
   readonly #observer: DatabaseObserver | undefined;
   readonly #state: StateHolder;
@@ -254,6 +257,7 @@ export class DatabaseManager implements AsyncDisposable {
    * @throws {DatabaseError} As {@linkcode DatabaseManager.withConnection}.
    */
   query(options: OperationOptions): QueryTag;
+  /** As above, without options. */
   query<Row extends object = Record<string, unknown>>(
     strings: TemplateStringsArray,
     ...values: readonly SqlValue[]

@@ -35,6 +35,7 @@ export {
 export { codeOfSystemError } from "./error_codes.ts";
 export { classify, DatabaseError, type DatabaseErrorCode } from "./errors.ts";
 export type { OperatorCircuit, PoolView } from "./managed_pool/routing.ts";
+export type { EnsureSchema } from "./managed_pool/server_state.ts";
 export type { PingOptions } from "./managed_pool/ping.ts";
 export type { Logger } from "./logger.ts";
 export {

@@ -15,9 +15,9 @@ export type DatabaseState = "connecting" | "connected" | "disconnected" | "closi
 
 /** How the database is doing, at one moment. */
 export interface DatabaseStatus {
-  /** Whether the primary can be used. */
+  /** Whether the primary is connected, and whether the manager is closing. */
   readonly state: DatabaseState;
-  /** What operations may do. */
+  /** What the database allows, on the primary or a read host. */
   readonly accessMode: AccessMode;
   /** Why it is disconnected. */
   readonly outage: DatabaseError | undefined;
@@ -25,20 +25,20 @@ export interface DatabaseStatus {
   readonly writesBlockedBy?: DatabaseError | undefined;
 }
 
-/** One step to another state or access mode. */
+/** A change to another state or access mode. */
 export interface StateChange extends DatabaseStatus {
-  /** The state before. */
+  /** The state before; the same when only the access mode has changed. */
   readonly previous: DatabaseState;
-  /** The access mode before. */
+  /** The access mode before; the same when only the state has changed. */
   readonly previousAccessMode: AccessMode;
 }
 
-/** Called with each change of state or access mode. */
+/** Called with every change, synchronously: it must be fast. What it throws is logged. */
 export type StateListener = (change: StateChange) => void;
 
 /**
- * The last status, when it began, and who wants to know. Decides nothing: it is told, and logs
- * and passes on what is news, once, however many attempts fail.
+ * Holds the last status, and logs and passes on each change of it, once, however many attempts fail.
+ * It decides nothing: the manager reports to it.
  */
 export class StateHolder {
   readonly #logger: Logger;
@@ -57,6 +57,7 @@ export class StateHolder {
     });
   }
 
+  /** As it was last reported. */
   get status(): DatabaseStatus {
     return this.#status;
   }
@@ -71,7 +72,7 @@ export class StateHolder {
     return this.#changes.subscribe(listener);
   }
 
-  /** Says how it is now; the same again is no news. */
+  /** Reports the present status; what has not changed is neither logged nor passed on. */
   update(status: DatabaseStatus): void {
     const previous = this.#status;
     this.#status = status;
@@ -128,7 +129,7 @@ export class StateHolder {
     );
   }
 
-  /** A full outage and its end have records of their own. */
+  /** A full outage and its end are logged as such. */
   #logAccess(status: DatabaseStatus, previous: DatabaseStatus): void {
     const { accessMode, outage } = status;
     if (accessMode === "READ_ONLY") {
@@ -146,13 +147,13 @@ export class StateHolder {
 
 function readOnly({ outage, writesBlockedBy }: DatabaseStatus): string {
   if (outage !== undefined) {
-    return "The primary cannot be used; reads go to a read host, writes fail";
+    return "The primary cannot be used: reads go to a read host, writes fail";
   }
-  if (writesBlockedBy === undefined) return "The database refuses writes; reads go on";
-  return `Writes are refused, reads go on: ${writesBlockedBy.message}`;
+  if (writesBlockedBy === undefined) return "The database refuses writes; reads still work";
+  return `Writes are blocked, reads still work: ${writesBlockedBy.message}`;
 }
 
-/** At the start a read host can be faster than the primary, which is no news. */
+/** At the start a read host can be faster than the primary, which is not worth a log line. */
 function loggedMode({ state, accessMode }: DatabaseStatus): AccessMode {
   return state === "connecting" ? "UNAVAILABLE" : accessMode;
 }
@@ -161,12 +162,12 @@ function describe({ outage }: DatabaseStatus) {
   return { code: outage?.code, err: outage };
 }
 
-/** What somebody has to do, where waiting does not help. */
+/** What somebody has to do about an outage that needs intervention. */
 function adviceOn(outage: DatabaseError | undefined): string {
   if (outage?.code === "STOPPED_BY_OPERATOR") return ": an operator stopped its use";
   if (outage === undefined || outage.retryable) return "";
   const settings = outage.code === "AUTHENTICATION_FAILED"
     ? ": check DB_USER and DB_PASSWORD or DB_PASSWORD_FILE"
     : ": check the configuration";
-  return `${settings}. Asking again only every DB_AUTH_RETRY_DELAY`;
+  return `${settings}. Retrying only every DB_AUTH_RETRY_DELAY`;
 }

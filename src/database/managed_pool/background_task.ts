@@ -13,6 +13,8 @@ export class BackgroundTask {
   #isClosed = false;
 
   /**
+   * Runs nothing until {@linkcode BackgroundTask.start}.
+   *
    * @param work Must end soon after the signal aborts.
    * @param isNeeded Asked when a run ends: whether another one must follow. Default: never.
    */

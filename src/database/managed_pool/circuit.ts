@@ -31,6 +31,7 @@ export class Circuit {
   #outage: DatabaseError | undefined;
   #isShutDown = false;
 
+  /** Starts closed: the recovery finds out at once whether that is right. */
   constructor(context: CircuitContext) {
     const { config, logger, clock, random } = context;
     this.#context = context;

@@ -43,6 +43,7 @@ export class ConnectionPool {
   readonly #opening = new Set<Promise<Connection>>();
   #connectError: DatabaseError | undefined;
 
+  /** Opens nothing until somebody acquires, or {@linkcode ConnectionPool.replenish} is called. */
   constructor(context: PoolContext, { onOpened, onStuck, onIdleClosed }: ConnectionPoolEvents) {
     this.#context = context;
     this.#onOpened = onOpened;
@@ -54,6 +55,7 @@ export class ConnectionPool {
     this.#watch = new PoolWatch(context, { stats: () => this.stats(), onStuck });
   }
 
+  /** A frozen snapshot. */
   stats(): PoolStats {
     return this.#pool.stats();
   }

@@ -26,7 +26,9 @@ export interface Availability {
 
 /** What a managed pool asks of its owner, and tells it. */
 export interface ManagedPoolHooks {
+  /** Makes the schema ready, before the first call gets through. Default: it needs nothing. */
   readonly ensureSchema?: EnsureSchema | undefined;
+  /** Looks at the server whenever the recovery has found it. */
   readonly inspect?: Inspect | undefined;
   /** Called when the availability may have changed. */
   readonly onChange: () => void;
@@ -51,6 +53,7 @@ export class ManagedPool {
   /** Kept, and not worked out anew: every call looks at it. */
   #availability: Availability;
 
+  /** Connects to nothing yet; see {@linkcode ManagedPool.start}. */
   constructor(context: PoolContext, { ensureSchema, inspect, onChange }: ManagedPoolHooks) {
     this.#context = context;
     this.#onChange = onChange;

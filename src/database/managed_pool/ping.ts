@@ -12,6 +12,7 @@ import type { ServerState } from "./server_state.ts";
 
 /** How one ping is limited. */
 export interface PingOptions {
+  /** Ends the ping with `ABORTED`. */
   readonly signal?: AbortSignal | undefined;
   /** For all of it, the wait for a connection included. Default: `DB_PING_TIMEOUT`. */
   readonly timeoutMs?: number | undefined;
@@ -19,14 +20,19 @@ export interface PingOptions {
 
 /** What a ping found. */
 export interface ServerPing {
+  /** From the wait for a connection to the answer. */
   readonly responseTimeMs: number;
+  /** What the server is at the moment. */
   readonly role: ServerRole;
 }
 
 /** The parts of a managed pool that a {@linkcode Pinger} asks through and reports to. */
 export interface PingerParts {
+  /** Gives the permit of a ping, and is told when it failed. */
   readonly circuit: Circuit;
+  /** On a connection of which it asks. */
   readonly connections: ConnectionPool;
+  /** Is told the answer. */
   readonly server: ServerState;
 }
 
@@ -39,6 +45,7 @@ export class Pinger {
   /** When no connection came back during a ping, the pool can be busy or the server frozen. */
   readonly #stuckCheck = new BackgroundTask((signal) => this.#pingOutside(signal));
 
+  /** Asks nothing by itself. */
   constructor(context: PoolContext, parts: PingerParts) {
     this.#context = context;
     this.#parts = parts;

@@ -12,6 +12,7 @@ const CALM_MS = 5_000;
 
 /** What a {@linkcode PoolWatch} looks at, and whom it tells. */
 export interface WatchedPool {
+  /** The pool's numbers at this moment. */
   readonly stats: () => Pick<PoolStats, "acquireCount" | "inUse" | "max" | "waiting">;
   /** Called each time that connections were in use and none was released for `DB_PING_TIMEOUT`. */
   readonly onStuck: () => void;
@@ -38,6 +39,7 @@ export class PoolWatch {
   #releaseCount = 0;
   #exhaustion: Exhaustion | undefined;
 
+  /** Starts no timer until a connection is acquired. */
   constructor(
     context: Pick<PoolContext, "name" | "config" | "logger" | "clock">,
     pool: WatchedPool,

@@ -15,10 +15,15 @@ export type Inspect = (connection: Connection, signal: AbortSignal) => Promise<v
 
 /** The parts of a managed pool that a {@linkcode Recovery} brings back into use. */
 export interface RecoveryParts {
+  /** Says when the next attempt is due, and is closed or opened by its result. */
   readonly circuit: Circuit;
+  /** Is told the role that was found, and that the server is ready. */
   readonly server: ServerState;
+  /** Finds the server. */
   readonly pinger: Pick<Pinger, "findServer">;
+  /** Is filled before the circuit closes. */
   readonly connections: Pick<ConnectionPool, "lend" | "warmUp">;
+  /** Default: the server is not looked at. */
   readonly inspect?: Inspect | undefined;
 }
 
@@ -38,6 +43,7 @@ export class Recovery {
     () => this.#isNeeded,
   );
 
+  /** Does nothing until {@linkcode Recovery.start}. */
   constructor(context: PoolContext, parts: RecoveryParts) {
     this.#context = context;
     this.#parts = parts;

@@ -1,6 +1,6 @@
 import type { DatabaseConfig } from "../../config/mod.ts";
 import type { Access, AccessMode } from "../access_mode.ts";
-import type { CircuitBreaker } from "../circuit_breaker/mod.ts";
+import type { CircuitSnapshot, CircuitState, CircuitTransition } from "../circuit_breaker/mod.ts";
 import { DatabaseError } from "../errors.ts";
 import type { DatabaseObserver, PoolName } from "../observer.ts";
 import type { Lend } from "../operation/time_limit.ts";
@@ -10,18 +10,29 @@ import { type Availability, ManagedPool, type ManagedPoolHooks } from "./managed
 
 /** What both pools share; each gets its own name, hosts and observer. */
 export interface RoutingContext extends Omit<PoolContext, "name" | "observer"> {
+  /** Gives each pool its observer. */
   readonly observer: DatabaseObserver | undefined;
 }
 
 /** A circuit breaker as operators see and control it. */
-export type OperatorCircuit = Pick<
-  CircuitBreaker,
-  "state" | "snapshot" | "onTransition" | "forceOpen" | "reset"
->;
+export interface OperatorCircuit {
+  /** Half-open, the recovery is trying. */
+  readonly state: CircuitState;
+  /** A frozen snapshot: the state, why it last opened, and when the next attempt is due. */
+  snapshot(): CircuitSnapshot;
+  /** Calls the listener after every change of the state. Call the result to end that. */
+  onTransition(listener: (transition: CircuitTransition) => void): () => void;
+  /** Stops the use of the database until {@linkcode OperatorCircuit.reset}. */
+  forceOpen(reason: string): void;
+  /** Closes the circuit, and forgets all failures. A ping checks whether that is right. */
+  reset(): void;
+}
 
 /** A pool as operators and metrics see it, with the circuit breaker in front of it. */
 export interface PoolView {
+  /** A frozen snapshot of the pool. */
   stats(): PoolStats;
+  /** The circuit breaker that decides whether a call may use the pool. */
   readonly circuit: OperatorCircuit;
 }
 
@@ -30,6 +41,7 @@ export interface PoolView {
  * while the primary is away, that of the read hosts.
  */
 export class Routing {
+  /** The pool of `DB_HOST`, which every operation takes while it can be used. */
   readonly primary: ManagedPool;
   readonly #readHosts: ManagedPool | undefined;
   readonly #lend: Readonly<Record<Access | "any", Lend>>;

@@ -31,6 +31,7 @@ export class ServerState {
   #isReady = false;
   #writesBlockedBy: DatabaseError | undefined;
 
+  /** Knows nothing of the server yet. */
   constructor(
     { targetSessionAttrs }: Pick<DatabaseConfig, "targetSessionAttrs">,
     ensureSchema: EnsureSchema | undefined,

@@ -24,7 +24,11 @@ export class WriteWatch {
   readonly #isNeeded: () => boolean;
   readonly #task = new BackgroundTask((signal) => this.#watch(signal), () => this.#isNeeded());
 
-  /** @param isNeeded Whether the server is known to refuse writes, and can be asked. */
+  /**
+   * Asks nothing until {@linkcode WriteWatch.start}.
+   *
+   * @param isNeeded Whether the server is known to refuse writes, and can be asked.
+   */
   constructor(context: PoolContext, server: ServerState, isNeeded: () => boolean) {
     this.#context = context;
     this.#server = server;
