@@ -44,6 +44,23 @@ Deno.test("a reset during a later look, which fails, does not end the search", a
   await untilReady(database);
 });
 
+Deno.test("a reset before the database was ever reached is no connection", async () => {
+  await using server = await startPostgres();
+  await using proxy = await FaultProxy.start(server.database);
+  await proxy.setMode("close");
+  // So long is the open time that only the reset can be what begins the next attempt.
+  const delays = { retryInitialDelayMs: 3_600_000, retryMaxDelayMs: 3_600_000 };
+  const config = { hosts: [proxy.address], ...TIMES, ...delays };
+  await using test = startManager(server, config, { random: () => 0.999 });
+  const { database } = test;
+  await untilState(database, "disconnected");
+  await proxy.setMode("pass");
+  database.circuit.reset();
+  assert.equal(database.state, "connecting");
+  assert.equal(database.accessMode, "UNAVAILABLE");
+  await untilReady(database);
+});
+
 Deno.test("a reset while the database is being prepared loses nothing of that", async () => {
   await using server = await startPostgres();
   await using proxy = await FaultProxy.start(server.database);

@@ -180,7 +180,7 @@ export class ManagedPool {
 
   /** An operator believes that the database works. */
   #afterReset(): void {
-    if (!this.#server.isReady) return this.#recovery.start();
+    if (!this.#server.isReady) return this.#recovery.startNow();
     this.#recovery.stop();
     this.#connections.replenish();
     this.#pinger.verifyAnew();

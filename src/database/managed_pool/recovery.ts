@@ -1,6 +1,6 @@
 import type { CircuitPermit } from "../circuit_breaker/mod.ts";
 import type { Connection } from "../connection/connection.ts";
-import { sleep } from "../deadline.ts";
+import { abortable, MAX_TIMER_MS } from "../deadline.ts";
 import { classify } from "../errors.ts";
 import { BackgroundTask } from "./background_task.ts";
 import type { Circuit } from "./circuit.ts";
@@ -42,6 +42,8 @@ export class Recovery {
     (signal) => this.#recover(signal),
     () => this.#isNeeded,
   );
+  /** Ends the wait for the next attempt. */
+  #wake = () => {};
 
   /** Does nothing until {@linkcode Recovery.start}. */
   constructor(context: PoolContext, parts: RecoveryParts) {
@@ -51,6 +53,12 @@ export class Recovery {
 
   /** Starts the recovery, unless it is in progress. */
   start(): void {
+    this.#task.start();
+  }
+
+  /** Starts the recovery; when it waits for its next attempt, that is made now. */
+  startNow(): void {
+    this.#wake();
     this.#task.start();
   }
 
@@ -106,13 +114,24 @@ export class Recovery {
   /** Waits until a probe is due; at once while the circuit is closed. */
   async #nextPermit(signal: AbortSignal): Promise<CircuitPermit | undefined> {
     const { breaker } = this.#parts.circuit;
-    const { clock } = this.#context;
     const { nextProbeInMs = 0 } = breaker.snapshot();
-    if (nextProbeInMs > 0) await sleep(Math.ceil(nextProbeInMs), signal, clock);
+    if (nextProbeInMs > 0) await this.#wait(Math.ceil(nextProbeInMs), signal);
     const permit = breaker.tryAcquire();
     // Somebody else has the permit. Without a wait the recovery would spin until it is back.
-    if (permit === undefined) await sleep(breaker.rejection().retryAfterMs, signal, clock);
+    if (permit === undefined) await this.#wait(breaker.rejection().retryAfterMs, signal);
     return permit;
+  }
+
+  async #wait(delayMs: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#context;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = clock.setTimeout(resolve, Math.min(delayMs, MAX_TIMER_MS));
+    this.#wake = resolve;
+    try {
+      await abortable(promise, signal);
+    } finally {
+      clock.clearTimeout(timer);
+    }
   }
 
   /** Without a free connection it is left out: it must not delay the recovery. */

@@ -165,6 +165,17 @@ Deno.test("a reset during a look does not end the search before anything was fou
   assert.equal(circuit.state, "closed");
 });
 
+Deno.test("a reset during the wait for the next look ends that wait", async () => {
+  const { clock, circuit, recovery, attempts, pass } = recoveryTest([refused, undefined]);
+  recovery.start();
+  await pass(0);
+  assert.deepEqual([attempts.length, circuit.state], [1, "open"]);
+  circuit.reset();
+  recovery.startNow();
+  await settle();
+  assert.deepEqual([attempts.length, circuit.state, clock.pending], [2, "closed", 0]);
+});
+
 Deno.test("a reset before a stopped search has ended begins it again", async () => {
   const { circuit, recovery, attempts, pass } = recoveryTest(
     [refused, undefined],
