@@ -315,7 +315,7 @@ export class DatabaseManager implements AsyncDisposable {
    */
   ping({ signal, timeoutMs }: PingOptions = {}): Promise<PingResult> {
     return this.#operation("ping", async () => {
-      const { responseTimeMs } = await this.#routing.route("read").ping({ signal, timeoutMs });
+      const { responseTimeMs } = await this.#routing.ping({ signal, timeoutMs });
       return { responseTimeMs, accessMode: this.accessMode };
     });
   }

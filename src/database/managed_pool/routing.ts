@@ -7,6 +7,7 @@ import type { Lend } from "../operation/time_limit.ts";
 import type { CloseOptions, PoolStats } from "../pool/mod.ts";
 import type { PoolContext } from "./context.ts";
 import { type Availability, ManagedPool, type ManagedPoolHooks } from "./managed_pool.ts";
+import type { PingOptions, ServerPing } from "./ping.ts";
 
 /** What both pools share; each gets its own name, hosts and observer. */
 export interface RoutingContext extends Omit<PoolContext, "name" | "observer"> {
@@ -60,7 +61,8 @@ export class Routing {
         observer: observer?.pool("read"),
       }, { onChange });
     }
-    const lend = (access?: Access): Lend => (use, signal) => this.route(access).lend(use, signal);
+    const lend = (access?: Access): Lend => (use, signal) =>
+      route(access, this.primary, this.#readHosts).lend(use, signal);
     this.#lend = { any: lend(), read: lend("read"), write: lend("write") };
   }
 
@@ -82,12 +84,12 @@ export class Routing {
   }
 
   /**
-   * The pool of one operation.
+   * Pings the primary, or a read host while only that can be used.
    *
-   * @throws {DatabaseError} `READ_ONLY`, as {@linkcode route}.
+   * @throws {DatabaseError} As {@linkcode ManagedPool.ping}.
    */
-  route(access: Access | undefined): ManagedPool {
-    return route(access, this.primary, this.#readHosts);
+  ping(options: PingOptions): Promise<ServerPing> {
+    return route("read", this.primary, this.#readHosts).ping(options);
   }
 
   /** Starts to connect in the background. */
