@@ -24,7 +24,7 @@ export interface Clock {
 
 /** The clock of the machine. */
 export const systemClock: Clock = {
-  now: () => performance.now(),
+  now: performance.now.bind(performance),
   setTimeout: (callback, delayMs) => setTimeout(callback, delayMs),
   clearTimeout: (handle) => clearTimeout(handle),
 };
@@ -179,12 +179,17 @@ export class SharedTimeout<T> {
  * Settles as `promise` does, or rejects with the signal's reason as soon as it aborts. The promise
  * itself is not stopped; its late result or error is dropped.
  *
+ * @param reasonOf Makes the error to reject with; default: the signal's reason.
  * @throws What `promise` rejects with, or the signal's reason.
  */
-export async function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
+export async function abortable<T>(
+  promise: Promise<T>,
+  signal?: AbortSignal,
+  reasonOf: (signal: AbortSignal) => unknown = ({ reason }) => reason,
+): Promise<T> {
   if (signal === undefined) return await promise;
   const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(signal.reason);
+  const onAbort = () => aborted.reject(reasonOf(signal));
   signal.addEventListener("abort", onAbort, { once: true });
   if (signal.aborted) onAbort();
   try {
@@ -198,17 +203,19 @@ export async function abortable<T>(promise: Promise<T>, signal?: AbortSignal): P
 /**
  * Waits; at most {@linkcode MAX_TIMER_MS}.
  *
+ * @param reasonOf As for {@linkcode abortable}.
  * @throws The signal's reason, when it aborts first.
  */
 export async function sleep(
   delayMs: number,
   signal?: AbortSignal,
   clock: Clock = systemClock,
+  reasonOf?: (signal: AbortSignal) => unknown,
 ): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = clock.setTimeout(resolve, Math.min(delayMs, MAX_TIMER_MS));
   try {
-    await abortable(promise, signal);
+    await abortable(promise, signal, reasonOf);
   } finally {
     clock.clearTimeout(timer);
   }

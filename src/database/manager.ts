@@ -7,7 +7,6 @@ import {
 } from "../config/mod.ts";
 import type { AccessMode } from "./access_mode.ts";
 import { BudgetCheck, type ConnectionBudget } from "./budget.ts";
-import { type Clock, systemClock } from "./clock.ts";
 import type { Lookup } from "./connection/socket.ts";
 import type { Rows, SqlValue } from "./connection/sql.ts";
 import type { DatabaseError } from "./errors.ts";
@@ -26,6 +25,7 @@ import { runTransaction, type TransactionOptions } from "./operation/transaction
 import type { Transaction } from "./operation/transaction_scope.ts";
 import type { CloseOptions, PoolStats } from "./pool/mod.ts";
 import { type DatabaseState, StateHolder, type StateListener } from "./state.ts";
+import { type Clock, systemClock } from "../time.ts";
 
 /** Within the 30 s that specification 001 gives to a graceful shutdown. */
 const DISPOSE_TIMEOUT_MS = 25_000;
@@ -266,7 +266,7 @@ export class DatabaseManager implements AsyncDisposable {
     first: OperationOptions | TemplateStringsArray,
     ...values: readonly SqlValue[]
   ): QueryTag | Promise<Rows<object>> {
-    if (isTemplate(first)) return this.#query(first, values);
+    if ("raw" in first) return this.#query(first, values);
     return <Row extends object>(strings: TemplateStringsArray, ...values: readonly SqlValue[]) =>
       this.#query<Row>(strings, values, first);
   }
@@ -343,7 +343,10 @@ export class DatabaseManager implements AsyncDisposable {
     options?: OperationOptions,
   ): Promise<Rows<Row>> {
     const lend = this.#routing.lend(options?.access);
-    return this.#operation(
+    if (this.#observer === undefined) {
+      return runStatement(lend, strings, values, options, this.#clock);
+    }
+    return this.#observer.operation(
       "query",
       () => runStatement(lend, strings, values, options, this.#clock),
     );
@@ -372,8 +375,4 @@ function checkName(name: string): void {
     problem: "is not a plain name",
     allowed: "1 to 63 letters, digits, - and _",
   }]);
-}
-
-function isTemplate(value: OperationOptions | TemplateStringsArray): value is TemplateStringsArray {
-  return Array.isArray(value);
 }

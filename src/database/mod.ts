@@ -12,7 +12,7 @@ export {
   describeShortage,
 } from "./budget.ts";
 export type { CircuitSnapshot, CircuitState, CircuitTransition } from "./circuit_breaker/mod.ts";
-export { type Clock, systemClock } from "./clock.ts";
+export { type Clock, systemClock } from "../time.ts";
 export { connect, type ConnectOptions } from "./connection/connect.ts";
 export type { Connection, ServerRole, ServerRun } from "./connection/connection.ts";
 export type { EndedStatement, StatementObserver } from "./connection/driver.ts";

@@ -1,6 +1,6 @@
-import type { Clock } from "./clock.ts";
 import type { Connection } from "./connection/connection.ts";
 import type { StatementObserver } from "./connection/driver.ts";
+import type { Clock } from "../time.ts";
 
 /** Which call of the manager an operation is; `connection` is `withConnection`. */
 export type OperationName = "query" | "connection" | "transaction" | "ping";

@@ -1,7 +1,6 @@
 import pRetry from "p-retry";
-import type { Clock } from "./clock.ts";
-import { sleep } from "./deadline.ts";
-import { classify, type DatabaseError } from "./errors.ts";
+import { abortReason, classify, type DatabaseError } from "./errors.ts";
+import { type Clock, sleep } from "../time.ts";
 
 /** How much later than configured a rejected login is tried again at most, as a part. */
 const SLOW_JITTER = 0.1;
@@ -47,7 +46,7 @@ export function retry<T>(attempt: () => Promise<T>, options: RetryOptions): Prom
         const failure = classify(error);
         const delayMs = retryDelay(attemptNumber, failure, options);
         onFailure(failure, delayMs);
-        await sleep(delayMs, signal, clock);
+        await sleep(delayMs, signal, clock, abortReason);
       },
     },
   );
@@ -82,7 +81,7 @@ export async function retrySome<T>(
       return await attempt();
     } catch (error) {
       if (attemptNumber > retries || !isRetryable(error)) throw error;
-      await sleep(fullJitter(attemptNumber, options), signal, clock);
+      await sleep(fullJitter(attemptNumber, options), signal, clock, abortReason);
     }
   }
 }

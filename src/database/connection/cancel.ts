@@ -1,7 +1,7 @@
 import type net from "node:net";
-import { abortable } from "../deadline.ts";
 import type { BackendKey } from "./driver.ts";
-import { classify } from "../errors.ts";
+import { abortReason, classify } from "../errors.ts";
+import { abortable } from "../../time.ts";
 
 const CANCEL_REQUEST_BYTES = 16;
 /** 1234 in the high and 5678 in the low half, in place of a protocol version. */
@@ -30,7 +30,7 @@ export async function requestCancel(
   try {
     const closed = untilClosed(socket);
     socket.write(cancelRequest(key));
-    await abortable(closed, signal);
+    await abortable(closed, signal, abortReason);
   } catch (error) {
     throw classify(error);
   } finally {

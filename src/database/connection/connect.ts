@@ -1,13 +1,12 @@
 import type { DatabaseConfig, HostAddress, Secret } from "../../config/mod.ts";
-import { type Clock, systemClock } from "../clock.ts";
 import type { Connection } from "./connection.ts";
 import type { StatementObserver } from "./driver.ts";
-import { Deadline } from "../deadline.ts";
 import { classify, DatabaseError, type DatabaseErrorCode } from "../errors.ts";
 import { currentPassword } from "./password.ts";
 import { canPrepare, startupParameters } from "./pooler.ts";
 import { openSession, prefers, type SessionOptions } from "./session.ts";
 import { type Lookup, resolveHost } from "./socket.ts";
+import { type Clock, Deadline, systemClock } from "../../time.ts";
 
 /** How {@linkcode connect} opens a connection, beside the configuration. */
 export interface ConnectOptions {

@@ -1,7 +1,6 @@
 import type net from "node:net";
 import { Stream } from "node:stream";
 import { requestCancel } from "./cancel.ts";
-import { abortable, Deadline } from "../deadline.ts";
 import {
   type BackendKey,
   Client,
@@ -10,11 +9,12 @@ import {
   Execution,
   type StatementObserver,
 } from "./driver.ts";
-import { classify, DatabaseError } from "../errors.ts";
+import { abortReason, classify, DatabaseError } from "../errors.ts";
 import { PoolerCheck, type PoolerConfig, searchPath } from "./pooler.ts";
 import type { Resource } from "../pool/mod.ts";
 import { createSql, type Rows, type Sql, type StatementText } from "./sql.ts";
 import { Wire } from "./wire.ts";
+import { abortable, Deadline } from "../../time.ts";
 
 /** PostgreSQL's message that ends a session. */
 const TERMINATE = new Uint8Array(["X".charCodeAt(0), 0, 0, 0, 4]);
@@ -206,7 +206,7 @@ export class Connection implements Resource, AsyncDisposable {
    */
   async startup(signal: AbortSignal): Promise<ServerRole> {
     try {
-      return await abortable(this.#openSession(), signal);
+      return await abortable(this.#openSession(), signal, abortReason);
     } catch (error) {
       this.destroy();
       throw error;
@@ -355,10 +355,15 @@ export class Connection implements Resource, AsyncDisposable {
       this.#idle = undefined;
     }
     if (statement.state !== null) this.#backendKey = statement.state;
-    const failure = Array.isArray(result) ? undefined : this.#failureOf(error, result);
+    const rows = Array.isArray(result) ? result : undefined;
+    const failure = rows === undefined ? this.#failureOf(error, result) : undefined;
     if (statement.stopObserving !== undefined) this.#observeEnd(statement, failure);
-    if (failure === undefined) statement.settle.resolve(asRows(result!));
-    else statement.settle.reject(failure);
+    if (rows === undefined) return statement.settle.reject(failure);
+    rows.count ??= 0;
+    rows.command ??= "";
+    // Not for users: the key of the session, and what the driver keeps of the statement.
+    rows.state = rows.statement = rows.columns = null;
+    statement.settle.resolve(rows as unknown as Rows<object>);
   };
 
   #observeEnd(statement: Execution, error: DatabaseError | undefined): void {
@@ -430,13 +435,3 @@ const ROLE = `
     pg_catalog.concat_ws(' ', pg_catalog.inet_server_addr(), pg_catalog.inet_server_port())
       as server_address
 `;
-
-/** What the type promises, and nothing else: the driver's results hold the key of their session. */
-function asRows(result: DriverResult): Rows<object> {
-  result.count ??= 0;
-  result.command ??= "";
-  result.state = null;
-  result.statement = null;
-  result.columns = null;
-  return result as unknown as Rows<object>;
-}

@@ -1,8 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { type DatabaseConfig, passwordInFile, type Secret } from "../../config/mod.ts";
-import type { Clock } from "../clock.ts";
-import { abortable, Deadline } from "../deadline.ts";
-import { DatabaseError } from "../errors.ts";
+import { abortReason, DatabaseError } from "../errors.ts";
+import { abortable, type Clock, Deadline } from "../../time.ts";
 
 /** Settings of {@linkcode currentPassword}. */
 export interface PasswordOptions {
@@ -33,7 +32,9 @@ export async function currentPassword(
       }),
   });
   try {
-    const current = passwordInFile(await abortable(readFile(passwordFile, "utf8"), limit.signal));
+    const current = passwordInFile(
+      await abortable(readFile(passwordFile, "utf8"), limit.signal, abortReason),
+    );
     if (current !== undefined) onPassword?.(current);
     return current?.reveal() ?? "";
   } catch (error) {

@@ -1,8 +1,8 @@
 import { lookup as systemLookup } from "node:dns/promises";
 import net from "node:net";
 import type { HostAddress } from "../../config/mod.ts";
-import { abortable } from "../deadline.ts";
 import { abortReason, classify, DatabaseError } from "../errors.ts";
+import { abortable } from "../../time.ts";
 
 /** Settings of {@linkcode connectSocket}. */
 export interface SocketOptions {
@@ -29,7 +29,7 @@ export async function resolveHost(
 ): Promise<string[]> {
   if (net.isIP(host) !== 0) return [host];
   try {
-    const found = await abortable(lookup(host), signal);
+    const found = await abortable(lookup(host), signal, abortReason);
     return found.map(({ address }) => address);
   } catch (error) {
     throw unreachable(error);
@@ -86,7 +86,7 @@ export async function untilEvent(
   socket.on("error", reject);
   socket.once("close", onClose);
   try {
-    return await abortable(promise, signal);
+    return await abortable(promise, signal, abortReason);
   } finally {
     socket.off(event, resolve);
     socket.off("close", onClose);

@@ -1,6 +1,5 @@
 import { connect } from "../connection/connect.ts";
 import type { Connection } from "../connection/connection.ts";
-import { abortable } from "../deadline.ts";
 import { abortReason, classify, DatabaseError } from "../errors.ts";
 import { observeLending, observeOpening } from "../observer.ts";
 import {
@@ -14,6 +13,7 @@ import {
 import { retryDelay } from "../retry.ts";
 import type { PoolContext } from "./context.ts";
 import { PoolWatch } from "./pool_watch.ts";
+import { abortable } from "../../time.ts";
 
 /** Where the database layer's own files are, whose frames say nothing of a leak. */
 const LAYER = new URL("../", import.meta.url).href;
@@ -125,7 +125,7 @@ export class ConnectionPool {
     this.replenish();
     while (this.stats().idle < this.#context.config.minIdleConnections && this.#opening.size > 0) {
       const oneMore = Promise.race(this.#opening).catch(() => {});
-      await abortable(oneMore, signal);
+      await abortable(oneMore, signal, abortReason);
     }
   }
 
@@ -203,7 +203,8 @@ function createPool(
     acquireQueueLimit: config.acquireQueueLimit,
     // The time limit of a whole operation ends the wait by its signal.
     isTimeout: (reason) => reason instanceof DatabaseError && reason.code === "ACQUIRE_TIMEOUT",
-    check: async (connection, signal) => void await abortable(connection.role(), signal),
+    check: async (connection, signal) =>
+      void await abortable(connection.role(), signal, abortReason),
     idleCheckAfterMs: config.idleCheckAfterMs,
     retryDelayMs: (error, failures) =>
       retryDelay(

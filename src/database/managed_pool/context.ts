@@ -1,8 +1,8 @@
 import type { DatabaseConfig } from "../../config/mod.ts";
-import type { Clock } from "../clock.ts";
 import type { ConnectOptions } from "../connection/connect.ts";
 import type { Logger } from "../logger.ts";
 import type { PoolName, PoolObserver } from "../observer.ts";
+import type { Clock } from "../../time.ts";
 
 /** What all parts of one managed pool share. */
 export interface PoolContext {

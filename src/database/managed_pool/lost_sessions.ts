@@ -1,7 +1,6 @@
-import type { Clock } from "../clock.ts";
 import type { Connection } from "../connection/connection.ts";
-import { sleep } from "../deadline.ts";
-import { DatabaseError } from "../errors.ts";
+import { abortReason, DatabaseError } from "../errors.ts";
+import { type Clock, sleep } from "../../time.ts";
 
 /**
  * Destroys the connections whose answers can no longer come, as `connection` sees it: the server
@@ -42,7 +41,7 @@ export async function endLostSessions(
   if (suspects.size === 0) return;
 
   // The statement can still be on its way to the server, or a long answer on its way back.
-  await sleep(silenceMs, signal, clock);
+  await sleep(silenceMs, signal, clock, abortReason);
   const after = await idleSinceOf(connection, [...suspects.keys()]);
   for (const [one, wait] of suspects) {
     const { backendPid } = one;

@@ -1,6 +1,5 @@
 import { connect } from "../connection/connect.ts";
 import type { Connection, ServerRole } from "../connection/connection.ts";
-import { Deadline } from "../deadline.ts";
 import { abortReason, classify, DatabaseError } from "../errors.ts";
 import type { PoolStats } from "../pool/mod.ts";
 import { BackgroundTask } from "./background_task.ts";
@@ -9,6 +8,7 @@ import type { ConnectionPool } from "./connection_pool.ts";
 import type { PoolContext } from "./context.ts";
 import { endLostSessions } from "./lost_sessions.ts";
 import type { ServerState } from "./server_state.ts";
+import { Deadline } from "../../time.ts";
 
 /** How one ping is limited. */
 export interface PingOptions {

@@ -1,8 +1,7 @@
-import type { TimerHandle } from "../clock.ts";
-import { MAX_TIMER_MS } from "../deadline.ts";
 import { DatabaseError } from "../errors.ts";
 import type { PoolStats } from "../pool/mod.ts";
 import type { PoolContext } from "./context.ts";
+import { MAX_TIMER_MS, type TimerHandle } from "../../time.ts";
 
 /**
  * How long no caller must have been rejected before the pool counts as relieved, in milliseconds. A

@@ -1,9 +1,9 @@
 import { connect } from "../connection/connect.ts";
 import type { Connection } from "../connection/connection.ts";
 import { sharedSession } from "../connection/pooler.ts";
-import { abortable, Deadline } from "../deadline.ts";
-import { DatabaseError } from "../errors.ts";
+import { abortReason, DatabaseError } from "../errors.ts";
 import type { PoolContext } from "./context.ts";
+import { abortable, Deadline } from "../../time.ts";
 
 /** A pooler whose own pool has only one connection makes the second one wait. */
 const PROBE_TIMEOUT_MS = 1000;
@@ -43,7 +43,9 @@ export async function probePooler(context: PoolContext, signal: AbortSignal): Pr
 async function compare(first: Connection, second: Connection, signal: AbortSignal): Promise<void> {
   for (let round = 0; round < ROUNDS; round++) {
     if (first.pooler.serverPid === second.pooler.serverPid) throw sharedSession("session");
-    for (const connection of [first, second]) await abortable(connection.role(), signal);
+    for (const connection of [first, second]) {
+      await abortable(connection.role(), signal, abortReason);
+    }
   }
 }
 

@@ -1,7 +1,6 @@
 import type { CircuitPermit } from "../circuit_breaker/mod.ts";
 import type { Connection } from "../connection/connection.ts";
-import { abortable, MAX_TIMER_MS } from "../deadline.ts";
-import { classify } from "../errors.ts";
+import { abortReason, classify } from "../errors.ts";
 import { BackgroundTask } from "./background_task.ts";
 import type { Circuit } from "./circuit.ts";
 import type { ConnectionPool } from "./connection_pool.ts";
@@ -9,6 +8,7 @@ import type { PoolContext } from "./context.ts";
 import type { Pinger } from "./ping.ts";
 import { probePooler } from "./pooler_probe.ts";
 import type { ServerState } from "./server_state.ts";
+import { abortable, MAX_TIMER_MS } from "../../time.ts";
 
 /** Looks at a server that has been found, on a connection of the pool. Must not reject. */
 export type Inspect = (connection: Connection, signal: AbortSignal) => Promise<void>;
@@ -128,7 +128,7 @@ export class Recovery {
     const timer = clock.setTimeout(resolve, Math.min(delayMs, MAX_TIMER_MS));
     this.#wake = resolve;
     try {
-      await abortable(promise, signal);
+      await abortable(promise, signal, abortReason);
     } finally {
       clock.clearTimeout(timer);
     }

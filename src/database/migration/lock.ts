@@ -1,9 +1,8 @@
 import { crc32 } from "node:zlib";
-import { systemClock } from "../clock.ts";
 import type { Sql } from "../connection/sql.ts";
-import { sleep } from "../deadline.ts";
-import { DatabaseError } from "../errors.ts";
+import { abortReason, DatabaseError } from "../errors.ts";
 import { VERSION_TABLE } from "./tables.ts";
+import { sleep, systemClock } from "../../time.ts";
 
 /** golang-migrate's `advisoryLockIDSalt`. */
 const LOCK_SALT = 1486364155;
@@ -53,7 +52,8 @@ export class MigrationLock {
       }
       if (!isWaiting) onWait();
       isWaiting = true;
-      await sleep(Math.min(leftMs, Math.random() * POLL_INTERVAL_MS), signal, systemClock);
+      const delayMs = Math.min(leftMs, Math.random() * POLL_INTERVAL_MS);
+      await sleep(delayMs, signal, systemClock, abortReason);
     }
   }
 

@@ -1,11 +1,11 @@
 import { asMigrator, type DatabaseConfig } from "../../config/mod.ts";
-import { Deadline } from "../deadline.ts";
 import { DatabaseError } from "../errors.ts";
 import { silentLogger } from "../logger.ts";
 import type { DatabaseManager } from "../manager.ts";
 import { migrateUp } from "./migrate.ts";
 import { type MigrationOptions, withSession } from "./session.ts";
 import { requireClean, type SchemaVersion, VersionTable } from "./tables.ts";
+import { Deadline } from "../../time.ts";
 
 /** `insufficient_privilege`, PostgreSQL appendix A. */
 const INSUFFICIENT_PRIVILEGE = "42501";

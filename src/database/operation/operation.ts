@@ -1,11 +1,10 @@
 import type { Access } from "../access_mode.ts";
-import { type Clock, systemClock } from "../clock.ts";
 import type { Connection } from "../connection/connection.ts";
 import { compile, type Rows, type Sql, type SqlValue } from "../connection/sql.ts";
-import { abortable, Deadline } from "../deadline.ts";
 import { abortReason, DatabaseError, type DatabaseErrorCode } from "../errors.ts";
 import { isUnknown, StatementScope } from "./statement_scope.ts";
 import { GRACE_MS, type Lend, TimeLimit, type TimeLimitOptions } from "./time_limit.ts";
+import { abortable, type Clock, Deadline, systemClock } from "../../time.ts";
 
 /** Runs the statements of an operation. Their errors are {@linkcode DatabaseError}s. */
 export type Work<T> = (sql: Sql) => T | Promise<T>;
@@ -132,7 +131,7 @@ export async function borrow<T>(
   const scope = new StatementScope(connection, isUnrepeatable ? { signal, explain } : { signal });
   const running = perform(scope, work);
   try {
-    return await (signal === undefined ? running : abortable(running, signal));
+    return await (signal === undefined ? running : abortable(running, signal, abortReason));
   } catch (error) {
     const explainEnd = (error: unknown) =>
       isUnrepeatable && scope.mayHaveDone ? asPartlyDone(error) : error;

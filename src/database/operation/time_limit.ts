@@ -1,7 +1,6 @@
-import type { Clock } from "../clock.ts";
 import type { Connection } from "../connection/connection.ts";
-import { Deadline } from "../deadline.ts";
 import { abortReason, DatabaseError } from "../errors.ts";
+import { type Clock, Deadline } from "../../time.ts";
 
 /** How long a statement may take to end after its limit, before its connection is destroyed. */
 export const GRACE_MS = 1000;

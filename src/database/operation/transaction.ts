@@ -1,10 +1,10 @@
-import { type Clock, systemClock } from "../clock.ts";
 import type { Connection } from "../connection/connection.ts";
 import { abortReason, DatabaseError, type DatabaseErrorCode } from "../errors.ts";
 import { asOutcome, borrow } from "./operation.ts";
 import { retrySome } from "../retry.ts";
 import { GRACE_MS, type Lend, TimeLimit, type TimeLimitOptions } from "./time_limit.ts";
 import { type Transaction, TransactionScope } from "./transaction_scope.ts";
+import { type Clock, systemClock } from "../../time.ts";
 
 /** As in SQL. PostgreSQL has no "read uncommitted": it would be "read committed". */
 export type IsolationLevel = "read committed" | "repeatable read" | "serializable";

@@ -36,17 +36,14 @@ export class WaitQueue<T> {
   readonly #usual: SharedTimeout<Waiter<T>>;
   #first: Waiter<T> | undefined;
   #last: Waiter<T> | undefined;
-  #size = 0;
+  /** How many wait; only the queue changes it. */
+  size = 0;
 
   /** @param usualTimeoutMs The timeout of most waits; those share a timer. */
   constructor(clock: Clock, usualTimeoutMs: number) {
     this.#clock = clock;
     this.#usualTimeoutMs = usualTimeoutMs;
     this.#usual = new SharedTimeout(clock, usualTimeoutMs, (waiter) => this.#timeOut(waiter));
-  }
-
-  get size(): number {
-    return this.#size;
   }
 
   /**
@@ -126,7 +123,7 @@ export class WaitQueue<T> {
     if (this.#last === undefined) this.#first = waiter;
     else this.#last.next = waiter;
     this.#last = waiter;
-    this.#size++;
+    this.size++;
   }
 
   #remove(waiter: Waiter<T>): void {
@@ -138,6 +135,6 @@ export class WaitQueue<T> {
     // Garbage that has grown old would keep all those alive that came after it.
     waiter.previous = undefined;
     waiter.next = undefined;
-    this.#size--;
+    this.size--;
   }
 }
