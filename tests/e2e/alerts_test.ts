@@ -24,7 +24,10 @@ prometheusTest(
       { what: "the alert fires" },
     );
     assert.equal(alert.labels.severity, "critical");
-    assert.match(alert.annotations.summary ?? "", /^127\.0\.0\.1:\d+ has had no database/);
+    assert.match(
+      alert.annotations.summary ?? "",
+      /^127\.0\.0\.1:\d+ has been disconnected from its database/,
+    );
 
     await postgres.start();
     await eventually(async () => (await unreachable()).length === 0, {
