@@ -11,15 +11,31 @@ export {
   type ConnectionBudget,
   describeShortage,
 } from "./budget.ts";
-export type { CircuitSnapshot, CircuitState, CircuitTransition } from "./circuit_breaker/mod.ts";
-export { type Clock, systemClock } from "../time.ts";
+export type {
+  CircuitOpening,
+  CircuitSnapshot,
+  CircuitState,
+  CircuitTransition,
+  OpenReason,
+  TransitionReason,
+} from "./circuit_breaker/mod.ts";
+export { type Clock, systemClock, type TimerHandle } from "../time.ts";
 export { connect, type ConnectOptions } from "./connection/connect.ts";
 export type { Connection, ServerRole, ServerRun } from "./connection/connection.ts";
 export type { EndedStatement, StatementObserver } from "./connection/driver.ts";
 export type { Lookup } from "./connection/socket.ts";
 export type { TimeLimitOptions } from "./operation/time_limit.ts";
 export type { Resource } from "./pool/mod.ts";
-export type { DatabaseConfig, Secret } from "../config/mod.ts";
+export type {
+  DatabaseConfig,
+  DatabaseTlsConfig,
+  HostAddress,
+  Login,
+  PoolerMode,
+  Secret,
+  SslMode,
+  TargetSessionAttrs,
+} from "../config/mod.ts";
 export {
   type Json,
   type Parameter,

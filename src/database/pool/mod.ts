@@ -15,3 +15,4 @@ export {
   type Resource,
 } from "./pool.ts";
 export type { CloseReason, PoolStats } from "./stats.ts";
+export type { Clock, TimerHandle } from "../../time.ts";
