@@ -49,7 +49,7 @@ browserTest(
 
     await postgres.stop();
     await shows(tab, "#overall-word", "Unhealthy");
-    await shows(tab, "article .error", "The database server refuses connections");
+    await shows(tab, "article .error", "The database server refused the connection");
     await shows(tab, "#events li", "access read-write → unavailable");
     await shows(tab, "#events li", /circuit closed → (open|half-open)/);
     assert.match(await textOf(tab, "dl"), /Circuit\s+(open|half-open)/);
