@@ -9,7 +9,7 @@ import type { AccessMode } from "./access_mode.ts";
 import { BudgetCheck, type ConnectionBudget } from "./budget.ts";
 import type { Lookup } from "./connection/socket.ts";
 import type { Rows, SqlValue } from "./connection/sql.ts";
-import type { DatabaseError } from "./errors.ts";
+import { DatabaseError } from "./errors.ts";
 import { type Logger, namedLogger, silentLogger } from "./logger.ts";
 import type { PingOptions } from "./managed_pool/ping.ts";
 import { type OperatorCircuit, type PoolView, Routing } from "./managed_pool/routing.ts";
@@ -266,6 +266,7 @@ export class DatabaseManager implements AsyncDisposable {
     first: OperationOptions | TemplateStringsArray,
     ...values: readonly SqlValue[]
   ): QueryTag | Promise<Rows<object>> {
+    if (typeof first !== "object") throw notATemplate();
     if ("raw" in first) return this.#query(first, values);
     return <Row extends object>(strings: TemplateStringsArray, ...values: readonly SqlValue[]) =>
       this.#query<Row>(strings, values, first);
@@ -375,4 +376,10 @@ function checkName(name: string): void {
     problem: "is not a plain name",
     allowed: "1 to 63 letters, digits, - and _",
   }]);
+}
+
+function notATemplate(): DatabaseError {
+  return new DatabaseError("INVALID_USE", {
+    message: "SQL must be written as a template: database.query`select …`, not query(…)",
+  });
 }

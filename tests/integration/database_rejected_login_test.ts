@@ -105,7 +105,7 @@ Deno.test("callers do not hammer a server that rejects the login while open conn
     new AbortController().signal,
   );
   assert.equal(status, ServiceStatus.HEALTHY);
-  assert.match(message, /new connections are refused: AUTHENTICATION_FAILED/);
+  assert.match(message, /new connections fail: AUTHENTICATION_FAILED/);
 
   await setPassword(server, server.database.password);
   await eventually(() => !database.connectError, { what: "connections are opened again" });

@@ -257,6 +257,16 @@ Deno.test("the error of the work comes before a statement that it has not waited
   );
 });
 
+Deno.test("a query that is no template is refused", async () => {
+  await using server = await createDatabase();
+  await using test = await start(server);
+  const { database } = test;
+  const refused = { code: "INVALID_USE", message: /must be written as a template/ };
+  assert.throws(() => database.query("select 1" as never), refused);
+  const forged = Object.assign(["select 1"], { raw: "select 1" }) as unknown;
+  await assert.rejects(async () => await database.query(forged as TemplateStringsArray), refused);
+});
+
 Deno.test("a COPY is refused before it is sent", async () => {
   await using server = await createDatabase();
   await using test = await start(server);
