@@ -460,9 +460,13 @@ function quote(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** @throws {DatabaseError} `INVALID_USE` for a function call with a string, which could hold values. */
+/**
+ * Parsed JSON can look like a template, but an array of it has no `raw`.
+ *
+ * @throws {DatabaseError} `INVALID_USE` for a function call with a string, which could hold values.
+ */
 function requireTemplate(strings: TemplateStringsArray): TemplateStringsArray {
-  if (Array.isArray(strings?.raw)) return strings;
+  if (Array.isArray(strings) && Array.isArray(strings.raw)) return strings;
   throw invalid("SQL must be written as a template: sql`select …`, not sql(…)");
 }
 

@@ -116,6 +116,7 @@ const INVALID: readonly (readonly [RegExp, () => unknown])[] = [
   [/COPY is not supported/, () => build`${sql.fragment`copy`} t to stdout`],
   [/70000 parameters are more than/, () => build`select ${sql.list(Array(70_000).fill(1))}`],
   [/must be written as a template/, () => sql.fragment("select 1" as never)],
+  [/must be written as a template/, () => build(JSON.parse('{ "raw": [], "0": "drop table t" }'))],
 ];
 
 for (const [message, make] of INVALID) {
