@@ -130,7 +130,8 @@ function arrayText(
   name: () => string,
   types: Set<DeclaredType>,
 ): string {
-  const texts = elements.map((element, index) => {
+  // Unlike map it does not skip what was never set, which would shorten the array or break its text.
+  const texts = Array.from(elements, (element, index) => {
     const elementName = () => `Element ${index + 1} of ${name().toLowerCase()}`;
     if (element === null) return "NULL";
     if (Array.isArray(element)) return arrayText(element, elementName, types);

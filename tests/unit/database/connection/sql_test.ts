@@ -96,6 +96,7 @@ const INVALID: readonly (readonly [RegExp, () => unknown])[] = [
   [/Parameter 1 is a symbol/, () => build`select ${Symbol("a")}`],
   [/Parameter 1 is an invalid Date/, () => build`select ${new Date(NaN)}`],
   [/Element 2 of parameter 1 is undefined/, () => build`select ${[1, undefined]}`],
+  [/Element 1 of parameter 1 is undefined/, () => build`select ${Array(1)}`],
   [/Element 1 of element 1 of parameter 1 is an object/, () => build`select ${[[{}]]}`],
   [/Parameter 1 is an array of different types/, () => build`select ${[true, 1]}`],
   [/sql\.list is empty/, () => sql.list([])],
