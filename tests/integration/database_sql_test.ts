@@ -418,6 +418,25 @@ Deno.test("a stream leaves no prepared statement behind", async () => {
   assert.deepEqual(left, []);
 });
 
+Deno.test("lists and rows of every length leave few statements prepared, and none that is long", async () => {
+  await using server = await createDatabase();
+  await using test = await start(server);
+  await test.database.withConnection(async (sql) => {
+    const ids = Array.from({ length: 2000 }, (_, index) => index);
+    await sql`insert into entry ${sql.rows(ids.map((id) => ({ id, name: "a" })))}`;
+    for (let length = 1; length <= 300; length++) {
+      const { count } = await sql`select from entry where id in ${sql.list(ids.slice(0, length))}`;
+      assert.equal(count, length);
+    }
+    await sql`select 'prepared all the same'`;
+    const kept = await sql<{ statement: string }>`select statement from pg_prepared_statements`;
+    const texts = kept.map(({ statement }) => statement);
+    assert.equal(texts.filter((text) => text.includes(" in (")).length, 256);
+    assert.ok(texts.includes("select 'prepared all the same'"));
+    assert.deepEqual(texts.filter((text) => text.length > 10_000), []);
+  });
+});
+
 pgBouncerTest("a stream and arrays work through a pooler in transaction mode", async () => {
   await using server = await startPostgres();
   await using bouncer = await startPgBouncer(server, "transaction");

@@ -22,6 +22,13 @@ const TERMINATE = new Uint8Array(["X".charCodeAt(0), 0, 0, 0, 4]);
 /** How long a polite close may take before the socket is destroyed. */
 const END_GRACE_MS = 1000;
 
+/**
+ * How many texts a session keeps prepared of those that differ from one use to the next, and how
+ * long each of them may be. A list or rows of every length would else fill the server's memory.
+ */
+const MAX_VARIABLE_TEXTS = 256;
+const MAX_VARIABLE_LENGTH = 8192;
+
 /** What a server is at the moment, as a new session sees it. */
 export interface ServerRole {
   /** The server is a standby that replays another's changes. */
@@ -106,6 +113,8 @@ export class Connection implements Resource, AsyncDisposable {
   #idle: PromiseWithResolvers<void> | undefined;
   /** What statements failed with whose answers were lost. */
   readonly #unanswered = new WeakSet<object>();
+  /** Texts that are prepared although they can differ the next time. */
+  readonly #variableTexts = new Set<string>();
   #backendKey: BackendKey = { pid: 0, secret: 0 };
   #serverRun: ServerRun | undefined;
   #lastRole: ServerRole | undefined;
@@ -237,11 +246,12 @@ export class Connection implements Resource, AsyncDisposable {
    * connection was destroyed.
    */
   run(
-    { text, parameters, prepare, isTyped }: StatementText,
+    { text, parameters, prepare, isTyped, isVariable }: StatementText,
     refusal?: Refusal,
   ): Promise<Rows<object>> {
     const bound = isTyped ? this.#client.bind(parameters) : parameters;
-    const protocol = prepare ? "prepared" : "unprepared";
+    const isPrepared = prepare && (!isVariable || this.#mayKeepPrepared(text));
+    const protocol = isPrepared ? "prepared" : "unprepared";
     return this.#begin(new Execution(text, bound, protocol, this.#onEnd), refusal);
   }
 
@@ -316,6 +326,14 @@ export class Connection implements Resource, AsyncDisposable {
       await this.sql`select pg_catalog.set_config('search_path', ${searchPath(config)}, false)`;
     }
     return await this.role();
+  }
+
+  #mayKeepPrepared(text: string): boolean {
+    if (this.#variableTexts.has(text)) return true;
+    if (text.length > MAX_VARIABLE_LENGTH) return false;
+    if (this.#variableTexts.size === MAX_VARIABLE_TEXTS) return false;
+    this.#variableTexts.add(text);
+    return true;
   }
 
   /** Sends the statement, or lets it wait for its turn. */

@@ -185,6 +185,8 @@ export class StatementText {
   prepare = true;
   /** Whether a parameter is sent with a type. */
   isTyped = false;
+  /** Whether the text can be another one the next time, as the length of a list. */
+  isVariable = false;
 
   constructor(text = "") {
     this.text = text;
@@ -202,7 +204,10 @@ export class StatementText {
 
   /** @throws {DatabaseError} `INVALID_USE` when it is neither a part nor a value of PostgreSQL's. */
   addValue(value: unknown): void {
-    if (value instanceof SqlPart) return value.appendTo(this);
+    if (value instanceof SqlPart) {
+      this.isVariable = true;
+      return value.appendTo(this);
+    }
     if (value instanceof Statement) {
       throw invalid(
         "A statement cannot be a part of another one: write the part as sql.fragment`…`",
@@ -256,7 +261,7 @@ function compileAnew(strings: TemplateStringsArray, values: readonly unknown[]):
   requireTemplate(strings);
   const statement = new StatementText().add(strings, values);
   requireSendable(statement);
-  if (!values.some((value) => value instanceof SqlPart)) texts.set(strings, statement.text);
+  if (!statement.isVariable) texts.set(strings, statement.text);
   return statement;
 }
 
