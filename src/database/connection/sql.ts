@@ -52,7 +52,7 @@ export interface SqlParts {
    * @throws {DatabaseError} `INVALID_USE` when there is no row or no column, or a row has other
    * properties than the first one.
    */
-  readonly rows: <Row extends Readonly<Record<string, SqlValue>>>(
+  readonly rows: <Row extends { readonly [Column in keyof Row]-?: SqlValue }>(
     rows: readonly Row[],
     columns?: readonly (keyof Row & string)[],
   ) => SqlPart;

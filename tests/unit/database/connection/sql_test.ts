@@ -51,6 +51,23 @@ Deno.test("parts nest, and can be left out by a condition", () => {
   );
 });
 
+Deno.test("rows may be of an interface, and have only what can be sent", () => {
+  interface Account {
+    readonly id: number;
+    readonly owner: string | null;
+  }
+  interface Limited extends Account {
+    readonly limit?: bigint;
+  }
+  const accounts: readonly Account[] = [{ id: 1, owner: null }];
+  assert.ok(sql.rows(accounts));
+  const limited: readonly Limited[] = [{ id: 1, owner: "a", limit: 1n }];
+  // @ts-expect-error A property that can be missing.
+  assert.ok(sql.rows(limited));
+  // @ts-expect-error No column of these rows.
+  assert.throws(() => sql.rows(accounts, ["limit"]), { code: "INVALID_USE" });
+});
+
 Deno.test("a template is compiled for each of its uses, also when its values change their kind", () => {
   const select = (value: unknown) => build`select ${value}`;
   assert.deepEqual(select(1), { text: "select $1", parameters: [1] });
