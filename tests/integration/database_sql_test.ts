@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import type { DatabaseManager, Parameter, Sql } from "../../src/database/mod.ts";
 import { sql } from "../../src/database/mod.ts";
-import { startManager, type TestManager, untilState } from "../support/database_support.ts";
+import {
+  startManager,
+  type TestManager,
+  untilState,
+  watchUnhandled,
+} from "../support/database_support.ts";
 import { pgBouncerTest, startPgBouncer } from "../support/pgbouncer.ts";
 import { createDatabase, startPostgres, type TestDatabase } from "../support/postgres.ts";
 
@@ -231,17 +236,35 @@ Deno.test("a transaction begun by hand is undone with a statement that nobody wa
   assert.deepEqual(await server.admin("select id from entry"), []);
 });
 
-Deno.test("a savepoint that nobody waits for undoes the transaction", async () => {
+/** How a transaction ends while its savepoint runs, and with what. */
+const ENDS_BEFORE_SAVEPOINT: readonly (readonly [RegExp, (tx: Sql) => void])[] = [
+  [/savepoint/, () => {}],
+  [/never waited for/, (tx) => void tx`select 1`],
+  [/^own$/, () => {
+    throw new Error("own");
+  }],
+];
+
+Deno.test("a savepoint that nobody waits for undoes the transaction, and fails with it", async () => {
   await using server = await createDatabase();
   await using test = await start(server);
-  await assert.rejects(
-    test.database.transaction(async (tx) => {
-      await tx`insert into entry (id) values (1)`;
-      void tx.savepoint((tx) => tx`insert into entry (id) values (2)`);
-    }),
-    { code: "INVALID_USE", message: /savepoint/ },
-  );
-  assert.deepEqual(await server.admin("select id from entry"), []);
+  using unhandled = watchUnhandled();
+  for (const [message, end] of ENDS_BEFORE_SAVEPOINT) {
+    await assert.rejects(
+      test.database.transaction(async (tx) => {
+        await tx`insert into entry (id) values (1)`;
+        void tx.savepoint(async (tx) => {
+          await tx`insert into entry (id) values (2)`;
+          await tx`insert into entry (id) values (3)`;
+        });
+        end(tx);
+      }),
+      { message },
+    );
+    assert.deepEqual(await server.admin("select id from entry"), []);
+  }
+  await test.database.query`select 1`;
+  assert.deepEqual(unhandled.reasons, []);
 });
 
 Deno.test("the error of the work comes before a statement that it has not waited for", async () => {

@@ -41,11 +41,13 @@ export class TransactionScope {
       const result = await work(this.#handle);
       if (this.#notUndone !== undefined) throw doomed(this.#notUndone);
       await this.#scope.untilDone();
-      if (this.#savepoint !== undefined) throw this.#forgottenSavepoint(this.#savepoint);
+      if (this.#savepoint !== undefined) throw forgottenSavepoint();
       return result;
     } catch (error) {
       throw isAborted(error) ? this.aborted() : error;
     } finally {
+      // One that nobody waits for fails with the transaction, whose own error says why.
+      this.#savepoint?.catch(() => {});
       this.#scope.close(
         new DatabaseError("INVALID_USE", {
           message:
@@ -58,14 +60,6 @@ export class TransactionScope {
   /** The error for a scope in which a statement failed, and its function went on. */
   aborted(): DatabaseError {
     return new DatabaseError("TRANSACTION_ABORTED", { cause: this.#scope.failure });
-  }
-
-  #forgottenSavepoint(savepoint: Promise<unknown>): DatabaseError {
-    // It fails with the transaction, and this says so.
-    savepoint.catch(() => {});
-    return new DatabaseError("INVALID_USE", {
-      message: "A savepoint was begun and not waited for: await it",
-    });
   }
 
   #runSavepoint<T>(work: (tx: Transaction) => T | Promise<T>): Promise<T> {
@@ -101,6 +95,12 @@ export class TransactionScope {
       throw isAborted(error) ? scope.aborted() : error;
     }
   }
+}
+
+function forgottenSavepoint(): DatabaseError {
+  return new DatabaseError("INVALID_USE", {
+    message: "A savepoint was begun and not waited for: await it",
+  });
 }
 
 /** The error for a transaction that cannot be committed, as a savepoint of it could not be undone. */
