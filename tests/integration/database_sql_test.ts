@@ -414,6 +414,56 @@ Deno.test("a statement that fails in the loop of a stream leaves nothing half do
   assert.deepEqual(await server.admin("select id from entry"), []);
 });
 
+Deno.test("streams at the same time share a transaction, and none commits what another undoes", async () => {
+  await using server = await createDatabase();
+  await using test = await start(server);
+  const ends = await test.database.withConnection((sql) => {
+    const inserted = Promise.withResolvers<void>();
+    const fails = async () => {
+      const batches = sql.stream({ batch: 1 })`select 1/(2 - n) from generate_series(1, 2) as n`;
+      for await (const _rows of batches) await inserted.promise;
+    };
+    const failing = fails();
+    const insert = async () => {
+      for await (const _rows of sql.stream({ batch: 2 })`select 1`) {
+        await sql`insert into entry (id) values (1)`;
+        inserted.resolve();
+        await failing.catch(() => {});
+      }
+    };
+    return Promise.allSettled([insert(), failing]);
+  });
+  assert.deepEqual(ends.map(({ status }) => status), ["rejected", "rejected"]);
+  assert.deepEqual(await server.admin("select id from entry"), []);
+});
+
+Deno.test("a stream that was left in the middle is in the way of no other", async () => {
+  await using server = await createDatabase();
+  await using test = await start(server);
+  const count = async (batches: AsyncIterable<readonly object[]>) => {
+    let count = 0;
+    for await (const rows of batches) count += rows.length;
+    return count;
+  };
+  const left = await test.database.transaction(async (tx) => {
+    const batches = tx.stream({ batch: 1 })`select generate_series(1, 3)`;
+    const left = batches[Symbol.asyncIterator]();
+    await left.next();
+    await assert.rejects(tx.savepoint(() => left.next()), { code: "INVALID_USE" });
+    assert.equal(await count(batches), 3);
+    assert.equal(await count(batches), 3);
+    return batches[Symbol.asyncIterator]();
+  });
+  await assert.rejects(left.next(), { code: "INVALID_USE" });
+  await test.database.withConnection(async (sql) => {
+    const broken = sql.stream({ batch: 1 })`select 1/0`;
+    await sql`begin`;
+    await assert.rejects(count(broken), { sqlState: "22012" });
+    await sql`rollback`;
+    assert.equal(await count(sql.stream({ batch: 1 })`select 1`), 1);
+  });
+});
+
 Deno.test("an operation that is aborted ends its stream", async () => {
   await using server = await createDatabase();
   await using test = await start(server);

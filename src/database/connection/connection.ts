@@ -91,12 +91,6 @@ function closedError(): Error {
 export class Connection implements Resource, AsyncDisposable {
   /** Runs statements. They fail at once when the connection is closed. */
   readonly sql: Sql;
-  /**
-   * Names of the cursors that are open; see `sql.stream`.
-   *
-   * @internal
-   */
-  readonly cursors: Set<string> = new Set();
   /** When the socket was connected. */
   readonly createdAt: Date = new Date();
   /** Resolves when the socket has closed, for whatever reason. Never rejects. */
@@ -154,7 +148,7 @@ export class Connection implements Resource, AsyncDisposable {
         await this.untilIdle();
         return this.isInTransaction;
       },
-      cursors: this.cursors,
+      cursors: new Set(),
     });
   }
 

@@ -78,8 +78,9 @@ export interface Sql extends SqlParts {
    *
    * `for await (const rows of sql.stream({ batch: 500 })`…`) …`
    *
-   * It ends with the loop, however that is left. Outside of a transaction it opens one of its own,
-   * which other statements in the loop then belong to, and which is committed at the end.
+   * It ends with the loop, however that is left, and another loop reads the result anew. Outside of
+   * a transaction it opens one of its own, which other statements in the loop then belong to, and
+   * which is committed at the end.
    */
   stream(
     options: StreamOptions,
@@ -104,7 +105,7 @@ export interface StatementRunner {
   readonly onAwaited?: (statement: Statement) => void;
   /** Resolves with whether a transaction is open, when the statements before have ended. */
   readonly isInTransaction: () => Promise<boolean>;
-  /** Names of the cursors that are open on the connection. */
+  /** Names of the cursors that may be open. */
   readonly cursors: Set<string>;
 }
 
@@ -265,6 +266,9 @@ function compileAnew(strings: TemplateStringsArray, values: readonly unknown[]):
   return statement;
 }
 
+/** FETCH takes an int4. */
+const MAX_FETCH = 2 ** 31 - 1;
+
 /** Statements that this runs. */
 export function createSql(runner: StatementRunner): Sql {
   const tag = <Row extends object>(
@@ -274,10 +278,11 @@ export function createSql(runner: StatementRunner): Sql {
   const stream =
     ({ batch }: StreamOptions) =>
     <Row extends object>(strings: TemplateStringsArray, ...values: readonly SqlValue[]) => {
-      if (!(Number.isSafeInteger(batch) && batch > 0)) {
-        throw invalid("sql.stream: batch must be a whole number, 1 or more");
+      if (!(Number.isSafeInteger(batch) && batch > 0 && batch <= MAX_FETCH)) {
+        throw invalid(`sql.stream: batch must be a whole number from 1 to ${MAX_FETCH}`);
       }
-      return readBatches<Row>(runner, new Fragment(requireTemplate(strings), values), batch);
+      const query = new Fragment(requireTemplate(strings), values);
+      return { [Symbol.asyncIterator]: () => readBatches<Row>(runner, query, batch) };
     };
   return Object.assign(tag, parts, { stream });
 }
@@ -405,14 +410,16 @@ async function* readBatches<Row extends object>(
   // Prepared, each cursor would leave statements behind in the session.
   const run = (strings: TemplateStringsArray, ...values: readonly SqlValue[]) =>
     runner.run(compile(strings, values).unprepared());
-  const isOwnTransaction = !await runner.isInTransaction();
-  if (isOwnTransaction) await run`begin`;
+  let isOwnTransaction = !await runner.isInTransaction();
+  // Another stream may have sent its begin by now, and this one must not end what that has begun.
+  if (runner.cursors.size > 0) isOwnTransaction = !await runner.isInTransaction();
   const name = freeName(runner.cursors);
   const cursor = parts.identifier(name);
   const size = new WholeNumber(batch);
   let hasFailed = false;
   runner.cursors.add(name);
   try {
+    if (isOwnTransaction) await run`begin`;
     await run`declare ${cursor} no scroll cursor for ${query}`;
     while (true) {
       const rows = await run`fetch ${size} from ${cursor}` as Rows<Row>;
@@ -423,7 +430,8 @@ async function* readBatches<Row extends object>(
     hasFailed = true;
     throw error;
   } finally {
-    runner.cursors.delete(name);
+    // In another's transaction the cursor may stay open after a failure.
+    if (isOwnTransaction || !hasFailed) runner.cursors.delete(name);
     // After a failure there is nothing to close, and the failure is what the caller has to know.
     if (hasFailed) await (isOwnTransaction && run`rollback`.catch(() => {}));
     else if (!isOwnTransaction) await run`close ${cursor}`;

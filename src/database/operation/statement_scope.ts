@@ -16,7 +16,6 @@ export interface StatementTarget {
   script(text: string, refusal?: () => DatabaseError | undefined): Promise<Rows<object>>;
   /** Whether a transaction is open; valid only while no statement runs. */
   readonly isInTransaction: boolean;
-  readonly cursors: Set<string>;
 }
 
 /** What limits a {@linkcode StatementScope}. */
@@ -36,6 +35,8 @@ export interface StatementScopeOptions {
  */
 export class StatementScope implements StatementTarget {
   readonly sql: Sql;
+  /** Names of the cursors that may be open, with those of the scope around it. */
+  readonly #cursors: Set<string>;
   readonly #target: StatementTarget;
   readonly #options: StatementScopeOptions;
   /** Statements that were written and that nobody has waited for. */
@@ -51,6 +52,7 @@ export class StatementScope implements StatementTarget {
   constructor(target: StatementTarget, options: StatementScopeOptions = {}) {
     this.#target = target;
     this.#options = options;
+    this.#cursors = target instanceof StatementScope ? target.#cursors : new Set();
     this.sql = createSql({
       run: (statement) => this.run(statement),
       onWritten: (statement) => void this.#forgotten.push(statement),
@@ -59,7 +61,7 @@ export class StatementScope implements StatementTarget {
         await this.untilIdle();
         return this.isInTransaction;
       },
-      cursors: this.cursors,
+      cursors: this.#cursors,
     });
   }
 
@@ -72,10 +74,6 @@ export class StatementScope implements StatementTarget {
 
   get isInTransaction(): boolean {
     return this.#target.isInTransaction;
-  }
-
-  get cursors(): Set<string> {
-    return this.#target.cursors;
   }
 
   /** The error of the first statement that failed. */

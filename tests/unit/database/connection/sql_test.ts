@@ -165,10 +165,12 @@ Deno.test("a statement is no part of another one", async () => {
 
 Deno.test("only a template is a statement", () => {
   assert.throws(() => unused("select 1" as never), { code: "INVALID_USE", message: /template/ });
-  assert.throws(() => unused.stream({ batch: 0 })`select 1`, {
-    code: "INVALID_USE",
-    message: /batch/,
-  });
+  for (const batch of [0, -1, 1.5, NaN, 2 ** 31]) {
+    assert.throws(() => unused.stream({ batch })`select 1`, {
+      code: "INVALID_USE",
+      message: /batch/,
+    });
+  }
 });
 
 Deno.test("a statement's outline has no values", () => {
