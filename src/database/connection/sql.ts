@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { DatabaseError } from "../errors.ts";
 import { encode, Json, type Parameter, type SentParameter, TypedText } from "./values.ts";
 
@@ -466,10 +467,17 @@ class WholeNumber extends SqlPart {
   }
 }
 
+/** Source: PostgreSQL documentation, 4.1.1 "Identifiers and Key Words". */
+const MAX_NAME_BYTES = 63;
+
 /** A name in quotation marks, so that it can be nothing else. */
 function quote(name: string): string {
   if (name === "") throw invalid("An identifier must not be empty");
   if (name.includes("\0")) throw invalid("An identifier must not hold a NUL character");
+  // PostgreSQL would cut it off, and two names could become one.
+  if (Buffer.byteLength(name) > MAX_NAME_BYTES) {
+    throw invalid(`An identifier must not be longer than ${MAX_NAME_BYTES} bytes`);
+  }
   return `"${name.replaceAll('"', '""')}"`;
 }
 

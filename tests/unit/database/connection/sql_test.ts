@@ -124,6 +124,11 @@ const INVALID: readonly (readonly [RegExp, () => unknown])[] = [
   [/identifier must not be empty/, () => sql.identifier("a", "")],
   [/identifier needs a name/, () => sql.identifier()],
   [/identifier must not hold a NUL/, () => sql.identifier("a\0b")],
+  [/identifier must not be longer than 63 bytes/, () => sql.identifier("ä".repeat(32))],
+  [
+    /identifier must not be longer than 63 bytes/,
+    () => build`${sql.rows([{ ["a".repeat(64)]: 1 }])}`,
+  ],
   [/text of a statement must not hold a NUL/, () => build`select \0`],
   [/sql\.json/, () => sql.json(1n)],
   [/sql\.json: undefined/, () => sql.json(undefined)],
