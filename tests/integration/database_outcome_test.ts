@@ -116,6 +116,40 @@ for (const [code, options, end] of ENDS) {
   });
 }
 
+/** Where a stream is cut, and what that is, also after a statement that was done. */
+const STREAM_CUTS: readonly (readonly [string, string])[] = [
+  ["begin", "CONNECTION_LOST"],
+  ["fetch", "CONNECTION_LOST"],
+  ["commit", "COMMIT_UNKNOWN"],
+];
+for (const [statement, code] of STREAM_CUTS) {
+  Deno.test(`a stream that is cut at its ${statement} is ${code}`, async () => {
+    await using server = await createDatabase();
+    await using proxy = await FaultProxy.start(server.database);
+    await using lender = poolLender(server.config({ hosts: [proxy.address] }));
+    await runOperation(lender, create);
+    const read = (isAfterWrite: boolean) =>
+      runOperation(lender, async (sql) => {
+        if (isAfterWrite) await sql`insert into entry values (1)`;
+        for await (const _rows of sql.stream({ batch: 1 })`select 1`);
+      });
+    for (const isAfterWrite of [false, true]) {
+      const cut = proxy.cut(onSql(statement, "answer"));
+      await assert.rejects(read(isAfterWrite), { code: isAfterWrite ? "COMMIT_UNKNOWN" : code });
+      await cut.happened();
+    }
+  });
+}
+
+Deno.test("a stream that takes too long has done nothing", async () => {
+  await using server = await createDatabase();
+  await using lender = poolLender(server.config());
+  const read = runOperation(lender, async (sql) => {
+    for await (const _rows of sql.stream({ batch: 1 })`select generate_series(1, 2), pg_sleep(60)`);
+  }, { timeoutMs: 1_000 });
+  await assert.rejects(read, { code: "STATEMENT_TIMEOUT" });
+});
+
 Deno.test("only an idempotent statement that the server stops is repeated, once", async () => {
   await using server = await createDatabase();
   await using lender = poolLender(server.config({ options: "-c statement_timeout=500" }));

@@ -189,6 +189,8 @@ export class StatementText {
   isTyped = false;
   /** Whether the text can be another one the next time, as the length of a list. */
   isVariable = false;
+  /** Whether all that it does is undone unless a commit follows. */
+  isUncommitted = false;
 
   constructor(text = "") {
     this.text = text;
@@ -229,6 +231,12 @@ export class StatementText {
   /** The same for one use. */
   unprepared(): this {
     this.prepare = false;
+    return this;
+  }
+
+  /** The same, where all that it does is undone unless a commit follows. */
+  uncommitted(): this {
+    this.isUncommitted = true;
     return this;
   }
 }
@@ -410,7 +418,7 @@ async function* readBatches<Row extends object>(
 ): AsyncGenerator<readonly Row[], void, void> {
   // Prepared, each cursor would leave statements behind in the session.
   const run = (strings: TemplateStringsArray, ...values: readonly SqlValue[]) =>
-    runner.run(compile(strings, values).unprepared());
+    runner.run(compile(strings, values).unprepared().uncommitted());
   let isOwnTransaction = !await runner.isInTransaction();
   // Another stream may have sent its begin by now, and this one must not end what that has begun.
   if (runner.cursors.size > 0) isOwnTransaction = !await runner.isInTransaction();
@@ -436,7 +444,7 @@ async function* readBatches<Row extends object>(
     // After a failure there is nothing to close, and the failure is what the caller has to know.
     if (hasFailed) await (isOwnTransaction && run`rollback`.catch(() => {}));
     else if (!isOwnTransaction) await run`close ${cursor}`;
-    else await commit(run`commit`);
+    else await commit(runner.run(new StatementText("commit").unprepared()));
   }
 }
 

@@ -86,14 +86,15 @@ export class StatementScope implements StatementTarget {
     return this.#lastFailure;
   }
 
-  /** Whether a statement has succeeded, or may have although its answer got lost. */
+  /** Whether a statement has succeeded, or may have although its answer got lost; not of a stream. */
   get mayHaveDone(): boolean {
     return this.#mayHaveDone;
   }
 
   /** As `Connection.run`. */
   run(statement: StatementText): Promise<Rows<object>> {
-    return this.#track(() => this.#target.run(statement, () => this.refusal));
+    const send = () => this.#target.run(statement, () => this.refusal);
+    return this.#track(send, statement.isUncommitted);
   }
 
   /** As `Connection.script`. */
@@ -138,16 +139,19 @@ export class StatementScope implements StatementTarget {
     if (index !== -1) this.#forgotten.splice(index, 1);
   }
 
-  async #track(send: () => Promise<Rows<object>>): Promise<Rows<object>> {
+  async #track(
+    send: () => Promise<Rows<object>>,
+    isUncommitted = false,
+  ): Promise<Rows<object>> {
     const { refusal } = this;
     if (refusal !== undefined) throw refusal;
     this.#running++;
     try {
       const rows = await send();
-      this.#mayHaveDone = true;
+      if (!isUncommitted) this.#mayHaveDone = true;
       return rows;
     } catch (error) {
-      throw this.#failed(error);
+      throw this.#failed(error, isUncommitted);
     } finally {
       if (--this.#running === 0) {
         this.#idle?.resolve();
@@ -156,9 +160,9 @@ export class StatementScope implements StatementTarget {
     }
   }
 
-  #failed(error: unknown): unknown {
+  #failed(error: unknown, isUncommitted: boolean): unknown {
     const { explain } = this.#options;
-    const explained = explain === undefined ? error : explain(error);
+    const explained = explain === undefined || isUncommitted ? error : explain(error);
     this.#failure ??= explained;
     this.#lastFailure = explained;
     if (isUnknown(explained)) this.#mayHaveDone = true;
