@@ -40,7 +40,7 @@ export class StatementScope implements StatementTarget {
   readonly #target: StatementTarget;
   readonly #options: StatementScopeOptions;
   /** Statements that were written and that nobody has waited for. */
-  readonly #forgotten: Statement[] = [];
+  readonly #forgotten = new Set<Statement>();
   #closedBy: DatabaseError | undefined;
   #pausedBy: DatabaseError | undefined;
   #running = 0;
@@ -55,8 +55,8 @@ export class StatementScope implements StatementTarget {
     this.#cursors = target instanceof StatementScope ? target.#cursors : new Set();
     this.sql = createSql({
       run: (statement) => this.run(statement),
-      onWritten: (statement) => void this.#forgotten.push(statement),
-      onAwaited: (statement) => this.#remember(statement),
+      onWritten: (statement) => void this.#forgotten.add(statement),
+      onAwaited: (statement) => void this.#forgotten.delete(statement),
       isInTransaction: async () => {
         await this.untilIdle();
         return this.isInTransaction;
@@ -132,11 +132,6 @@ export class StatementScope implements StatementTarget {
   pause(error: DatabaseError): Disposable {
     this.#pausedBy = error;
     return { [Symbol.dispose]: () => void (this.#pausedBy = undefined) };
-  }
-
-  #remember(statement: Statement): void {
-    const index = this.#forgotten.indexOf(statement);
-    if (index !== -1) this.#forgotten.splice(index, 1);
   }
 
   async #track(
