@@ -4,7 +4,7 @@ import { connect } from "../../src/database/connection/connect.ts";
 import type { Connection } from "../../src/database/connection/connection.ts";
 import { eventually } from "../support/condition.ts";
 import { afterBytes, FaultProxy } from "../support/fault_proxy.ts";
-import { startPostgres } from "../support/postgres.ts";
+import { createDatabase, startPostgres } from "../support/postgres.ts";
 import {
   ends,
   fakeServer,
@@ -94,6 +94,26 @@ Deno.test("a statement that fails affects none of those that wait behind it", as
   const expected = ["fulfilled", "QUERY_FAILED", "INVALID_USE", "INVALID_USE", "fulfilled"];
   assert.deepEqual(found, expected);
   assert.equal(connection.closed, false);
+});
+
+Deno.test("a statement that fails in the middle of its rows leaves none in the next result", async () => {
+  await using server = await createDatabase();
+  await using connection = await connect(server.config());
+  const { sql } = connection;
+  const failures: readonly (() => PromiseLike<unknown>)[] = [
+    () => sql`select 1 / (3 - n) from generate_series(1, 5) as n`,
+    () => sql`select 1 / (3 - n) from generate_series(1, ${5}::int) as n`,
+    () => connection.script("select 1 / (3 - n) from generate_series(1, 5) as n"),
+  ];
+  for (const fail of failures) {
+    await assert.rejects(Promise.resolve(fail()), { sqlState: "22012" });
+    const rows = await sql`select generate_series(1, 2) as number`;
+    assert.deepEqual([...rows], [{ number: 1 }, { number: 2 }]);
+    await assert.rejects(Promise.resolve(fail()), { sqlState: "22012" });
+    assert.equal((await connection.role()).inRecovery, false);
+    await assert.rejects(Promise.resolve(fail()), { sqlState: "22012" });
+    assert.equal((await sql`select where false`).length, 0);
+  }
 });
 
 Deno.test("what waits behind a statement whose session ends was surely not done", async () => {

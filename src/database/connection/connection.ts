@@ -371,6 +371,8 @@ export class Connection implements Resource, AsyncDisposable {
     const failure = rows === undefined ? this.#failureOf(error, result) : undefined;
     if (statement.stopObserving !== undefined) this.#observeEnd(statement, failure);
     if (rows === undefined) return statement.settle.reject(failure);
+    // After a statement that failed in the middle of its rows, the driver goes on at their number.
+    if (rows.length > 0 && !(0 in rows)) rows.splice(0, rows.findIndex((row) => row !== undefined));
     rows.count ??= 0;
     rows.command ??= "";
     // Not for users: the key of the session, and what the driver keeps of the statement.
