@@ -138,6 +138,35 @@ Deno.test("an array needs no type where a column has one", async () => {
   );
 });
 
+/** Settings of a role with which a date and bytes look different. */
+const OTHER_FORMATS = "datestyle = 'SQL, DMY'; bytea_output = 'escape'".split("; ");
+
+async function readsFormats(server: TestDatabase, config: Parameters<typeof startManager>[1]) {
+  for (const setting of OTHER_FORMATS) {
+    await server.admin(`alter role "${server.database.user}" set ${setting}`);
+  }
+  await using test = await start(server, config);
+  const [row] = await test.database.query`
+    select '2026-04-03'::date as date, '2026-04-03 00:00Z'::timestamptz as at, '\\x01ff'::bytea as bytes
+  `;
+  const at = new Date("2026-04-03T00:00:00Z");
+  assert.deepEqual(row, { date: at, at, bytes: Buffer.from([1, 255]) });
+}
+
+Deno.test("dates and bytes are read whatever format a role has set", async () => {
+  await using server = await startPostgres();
+  await readsFormats(server, {});
+});
+
+pgBouncerTest(
+  "dates and bytes are read whatever format a role has set, through a pooler",
+  async () => {
+    await using server = await startPostgres();
+    await using bouncer = await startPgBouncer(server, "session");
+    await readsFormats(server, bouncer.config());
+  },
+);
+
 Deno.test("array results are arrays", async () => {
   await using server = await createDatabase();
   await using test = await start(server);

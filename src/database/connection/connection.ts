@@ -10,7 +10,7 @@ import {
   type StatementObserver,
 } from "./driver.ts";
 import { abortReason, classify, DatabaseError } from "../errors.ts";
-import { PoolerCheck, type PoolerConfig, searchPath } from "./pooler.ts";
+import { OUTPUT_FORMATS, PoolerCheck, type PoolerConfig, searchPath } from "./pooler.ts";
 import type { Resource } from "../pool/mod.ts";
 import { createSql, type Rows, type Sql, type StatementText } from "./sql.ts";
 import { Wire } from "./wire.ts";
@@ -313,11 +313,15 @@ export class Connection implements Resource, AsyncDisposable {
     return this.close();
   }
 
-  /** A pooler in session mode takes the search path only once the session has begun. */
+  /** A pooler in session mode takes settings only once the session has begun. */
   async #openSession(): Promise<ServerRole> {
     const { config } = this.#options;
     if (config.pooler === "session") {
-      await this.sql`select pg_catalog.set_config('search_path', ${searchPath(config)}, false)`;
+      const settings = { search_path: searchPath(config), ...OUTPUT_FORMATS };
+      await this.sql`
+        select pg_catalog.set_config(name, setting, false)
+        from pg_catalog.json_each_text(${JSON.stringify(settings)}) as settings (name, setting)
+      `;
     }
     return await this.role();
   }

@@ -29,9 +29,16 @@ export function startupParameters(config: PoolerConfig): Readonly<Record<string,
   return {
     application_name: applicationName,
     search_path: searchPath(config),
+    ...OUTPUT_FORMATS,
     ...(options === undefined ? {} : { options }),
   };
 }
+
+/**
+ * How the server writes values, so that they can be read whatever the role, the database or the
+ * server has set: 03/04/2026 could be two days.
+ */
+export const OUTPUT_FORMATS = { DateStyle: "ISO", bytea_output: "hex" } as const;
 
 /** As it is written in the start-up message and for `set_config`. */
 export function searchPath({ schema }: Pick<PoolerConfig, "schema">): string {
