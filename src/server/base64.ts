@@ -1,13 +1,13 @@
 import { Buffer } from "node:buffer";
 
-/** Bytes of text that are base64 of other bytes, as gRPC-Web-Text sends them. */
+/** Encodes bytes as base64, as in gRPC-Web-Text. */
 export function toBase64(bytes: Uint8Array): Uint8Array {
   return Buffer.from(Buffer.from(bytes).toString("base64"), "latin1");
 }
 
 /**
- * The reverse of {@linkcode toBase64}. There may be several texts one after another, each with its
- * own padding.
+ * Decodes base64, the inverse of {@linkcode toBase64}. The input may be several concatenated texts,
+ * each with its own padding.
  */
 export function fromBase64(bytes: Uint8Array): Uint8Array {
   const texts = Buffer.from(bytes).toString("latin1").match(/[^=]+={0,2}/g) ?? [];

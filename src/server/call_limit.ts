@@ -1,36 +1,36 @@
 import type { Exchange } from "./exchange.ts";
 
-/** Settings of a {@linkcode CallLimit}. */
+/** Limits of the calls in progress, for {@linkcode CallLimit}. */
 export interface CallLimitOptions {
-  /** Calls in progress at most, in the whole process. */
+  /** Maximum number of calls in progress, in the whole process. */
   readonly max: number;
-  /** Calls for which there is some room beyond that, because they ask how this server is. */
+  /** Whether a call is a probe: probes may exceed `max` by a fixed reserve. */
   readonly isProbe: (exchange: Exchange) => boolean;
-  /** How long an answer may wait for its client to take it, in milliseconds. */
+  /** Maximum time that an answer may wait for its client to read it, in milliseconds. */
   readonly stallTimeoutMs: number;
 }
 
-/** Calls beyond the maximum that may be under way because they ask how this server is. */
+/** Maximum number of probes in progress beyond the limit. */
 const RESERVED_CALLS = 64;
-/** How many of them one connection may have. Who only asks how this server is needs one. */
+/** Maximum number of those per connection. A prober needs one. */
 const RESERVED_CALLS_OF_A_CONNECTION = 8;
-/** Refusals with a body that may be under way at once: their clients may not take it. */
+/** Maximum number of refusals with a body in progress: their clients may not read them. */
 const MAX_WORDED_REFUSALS = 256;
-/** Refusals of any kind that may be under way at once. */
+/** Maximum number of refusals of any kind in progress. */
 const MAX_REFUSALS = 4_096;
-/** How often answers are looked at that wait for their clients, at most. */
+/** Upper bound of the interval at which unread answers are checked. */
 const MAX_SWEEP_INTERVAL_MS = 5_000;
 
 /**
- * What becomes of a call: it is let in, turned away with a reason, with nothing but a status, or
- * without a word.
+ * The decision on a call: admitted; refused with a message; refused with only a status (brushed
+ * off); or closed without an answer (dropped).
  */
 export type Admission = "admitted" | "refused" | "brushed off" | "dropped";
 
 /**
- * Knows the calls in progress of the whole process, and holds them within a limit. A call is in
- * progress until its answer has been sent: one whose client does not read it takes its place, but
- * not for ever.
+ * Tracks and limits the calls in progress of the whole process. A call is in progress until its
+ * answer has been sent, so a client that does not read its answer occupies a place, until the stall
+ * timeout.
  */
 export class CallLimit implements Disposable {
   readonly #options: CallLimitOptions;
@@ -53,17 +53,17 @@ export class CallLimit implements Disposable {
     return this.#calls.size + this.#probes.size;
   }
 
-  /** Calls that were turned away since the start. */
+  /** Number of calls refused since the start. */
   get refused(): number {
     return this.#refusedCount;
   }
 
-  /** Answers that were given up because their clients did not take them, since the start. */
+  /** Number of answers abandoned since the start because their clients did not read them. */
   get stalled(): number {
     return this.#stalledCount;
   }
 
-  /** Decides on a call, and knows it until its end. */
+  /** Decides on a call, and tracks it until it ends. */
   admit(exchange: Exchange): Admission {
     const { front } = exchange;
     if (!front.isReserve && this.#calls.size < this.#options.max) {
@@ -80,7 +80,7 @@ export class CallLimit implements Disposable {
 
   #admitProbe(exchange: Exchange): Admission {
     if (this.#probes.size >= RESERVED_CALLS) {
-      // Probes are answered at once. The oldest is still here because its client does not read.
+      // Probes are answered immediately. The oldest is still here because its client does not read.
       const [oldest] = this.#probes;
       this.#probes.delete(oldest!);
       this.#giveUp(oldest!);

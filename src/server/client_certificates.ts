@@ -6,7 +6,8 @@ import { protocolOf } from "./outcome.ts";
 import { PROBE_PATHS } from "./probes.ts";
 
 /**
- * Answers only requests of clients that have a certificate; probes too, where they need none.
+ * Passes on only requests of clients with a certificate. With `clientAuth` other than `require`,
+ * probes need none.
  *
  * @param refuse Answers all others; see {@linkcode certificateRequired}.
  */
@@ -23,8 +24,8 @@ export function withClientCertificate(
 }
 
 /**
- * Asks for a certificate: UNAUTHENTICATED for RPCs, and 403 for plain HTTP, because 401 would have
- * to name a scheme of authentication, and TLS is none (RFC 9110, section 15.5.2).
+ * Refuses a request without a client certificate: UNAUTHENTICATED for RPCs, 403 for plain HTTP. A
+ * 401 would have to name an authentication scheme, and TLS is none (RFC 9110, section 15.5.2).
  */
 export function certificateRequired(request: Request): Response {
   const error = new ConnectError("a client certificate is required", Code.Unauthenticated);

@@ -3,37 +3,40 @@ import type { TLSSocket } from "node:tls";
 import type { ClientAuth } from "../config/mod.ts";
 import { type Logger, RecordLimit } from "../log/mod.ts";
 
-/** Settings of a {@linkcode ClientGate}. */
+/** How a {@linkcode ClientGate} verifies clients. */
 export interface ClientGateOptions {
-  /** Authorities of clients, as PEM text. */
+  /** CA certificates that sign the certificates of clients, as PEM. */
   readonly clientCa: string;
   readonly clientAuth: ClientAuth;
-  /** Longest time that a handshake takes, in milliseconds. */
+  /** Maximum duration of a TLS handshake, in milliseconds. */
   readonly handshakeTimeoutMs: number;
   readonly logger: Logger;
-  /** Monotonic milliseconds. */
+  /** Monotonic clock, in milliseconds. Default: `performance.now`. */
   readonly now?: (() => number) | undefined;
 }
 
 /**
- * Lets a connection in by the certificate of its client (mutual TLS). Who may come without one gets
- * in with `socket.authorized` being false; a certificate that is not valid is always refused.
+ * Accepts or rejects a connection by its client certificate (mutual TLS). A client that may connect
+ * without a certificate is accepted with `socket.authorized` set to false; an invalid certificate
+ * is always rejected.
  *
- * Chains, dates and purposes are checked by TLS in the handshake. But a session that is resumed has
- * no such check: Deno (2.9.6) says `authorized` of whatever certificate the session began with, also
- * of one that it had found to be invalid, and of one whose authority is trusted no more. So only
- * certificates that passed a whole handshake under the present authorities may resume.
+ * The TLS handshake verifies chains, dates and purposes, but a resumed session skips that: Deno
+ * (2.9.6) reports `authorized` for any certificate that the session began with, even an invalid one
+ * or one whose CA is no longer trusted. So a session may resume only if its certificate has passed
+ * a full handshake under the current CAs.
  */
 export class ClientGate {
   /**
-   * For the TLS server. It asks, and whom to refuse is decided here: Deno would end the connection
-   * as well, but leave nobody to say whose certificate it was, and why.
+   * Options for the TLS server. It requests the certificate, and this class decides: Deno would
+   * also close the connection, but without a way to log whose certificate it was, and why.
    */
   readonly handshake = { requestCert: true, rejectUnauthorized: false } as const;
   readonly #options: ClientGateOptions;
   readonly #now: () => number;
   readonly #limit = new RecordLimit();
-  /** Certificates by their fingerprints, with the authority that has signed them itself, if one has. */
+  /**
+   * Fingerprints of verified certificates, with that of the CA that signed each directly, if known.
+   */
   readonly #verified = new Map<string, string | undefined>();
   #authorities: ReadonlyMap<string, X509Certificate>;
   #rememberFrom = -Infinity;
@@ -44,7 +47,7 @@ export class ClientGate {
     this.#authorities = certificatesOf(options.clientCa);
   }
 
-  /** Replaces the authorities. What one that is gone has vouched for is not resumed any more. */
+  /** Replaces the CAs. Certificates of a removed CA may not resume sessions. */
   trust(clientCa: string): void {
     const before = this.#authorities;
     const after = certificatesOf(clientCa);
@@ -53,11 +56,11 @@ export class ClientGate {
     for (const [certificate, authority] of this.#verified) {
       if (authority === undefined || !after.has(authority)) this.#verified.delete(certificate);
     }
-    // A handshake that has begun may still end under the authorities from before.
+    // A handshake in progress may still finish under the previous CAs.
     this.#rememberFrom = this.#now() + this.#options.handshakeTimeoutMs;
   }
 
-  /** Whether a connection whose handshake is done may stay. */
+  /** Whether a connection may stay, after its handshake. */
   admits(socket: TLSSocket): boolean {
     let certificate: X509Certificate | undefined;
     try {
@@ -65,7 +68,7 @@ export class ClientGate {
       if (certificate === undefined && this.#options.clientAuth !== "require") return true;
       if (certificate !== undefined && this.#isValid(socket, certificate)) return true;
     } catch {
-      // What cannot be read is not valid.
+      // An unreadable certificate is invalid.
     }
     this.#logRefusal(socket, certificate);
     return false;
@@ -108,7 +111,7 @@ export class ClientGate {
   }
 }
 
-/** Deno gives the code of an unknown authority to dates and purposes as well. */
+/** Deno reports wrong dates and purposes with the code of an unknown CA, too. */
 function reasonOf(socket: TLSSocket, certificate: X509Certificate | undefined): string {
   if (certificate === undefined) return "NO_CERTIFICATE";
   const now = Date.now();
@@ -117,10 +120,10 @@ function reasonOf(socket: TLSSocket, certificate: X509Certificate | undefined): 
   return String(socket.authorizationError ?? "SESSION_NOT_VERIFIED");
 }
 
-/** One that is forgotten costs its client a whole handshake. */
+/** Limit of the remembered certificates. A forgotten one costs its client a full handshake. */
 const MOST_REMEMBERED = 10_000;
 
-/** A client may write into its certificate what it likes. */
+/** Limit of the logged subject, whose content the client controls. */
 const LONGEST_SUBJECT = 200;
 
 /** By fingerprint. */

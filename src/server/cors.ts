@@ -1,13 +1,15 @@
 import { cors as connectCors } from "@connectrpc/connect";
 import type { Fields, Handler, Request } from "./handler.ts";
 
-/** How long a browser may remember a preflight answer; Chromium's own limit is two hours. */
+/**
+ * Seconds for which a browser may cache a preflight answer; two hours is the maximum in Chromium.
+ */
 const PREFLIGHT_MAX_AGE_S = 7_200;
 
 /**
- * Answers cross-origin preflights and marks responses for the allowed origins, with the headers
- * that Connect and gRPC-Web need (https://connectrpc.com/docs/cors). `*` allows every origin.
- * Without allowed origins the handler is returned as it is.
+ * Answers cross-origin preflight requests and adds CORS headers to responses for the allowed
+ * origins, with the headers that Connect and gRPC-Web need (https://connectrpc.com/docs/cors). `*`
+ * allows every origin. Without allowed origins, returns the handler unchanged.
  *
  * Source: Fetch standard, "CORS protocol".
  */

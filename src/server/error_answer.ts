@@ -24,9 +24,9 @@ import { protocolOf } from "./outcome.ts";
 const NEEDLESS_ESCAPE = /%(?:2[0-46-9A-F]|[3-6][0-9A-F]|7[0-9A-E])/gi;
 
 /**
- * Leaves the message of gRPC no more escapes than the protocol asks for. Connect escapes every
- * punctuation mark, and clients that decode with `decodeURI`, such as @grpc/grpc-js, would show
- * `%2F` for a slash.
+ * Removes unnecessary percent-encoding from `grpc-message`. Connect escapes all punctuation, which
+ * the protocol does not require, and clients that decode with `decodeURI`, such as @grpc/grpc-js,
+ * would show `%2F` instead of a slash.
  *
  * Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, "Responses".
  */
@@ -36,14 +36,14 @@ export function readableMessage(trailer: Headers): Headers {
   return trailer;
 }
 
-/** Adds the status of gRPC to header or trailer fields. */
+/** Adds the gRPC status to header or trailer fields. */
 export function grpcStatus(error: ConnectError | undefined, trailer = new Headers()): Headers {
   return readableMessage(setTrailerStatus(trailer, error));
 }
 
 /**
- * Answers a request with an error before any RPC has begun, in the protocol that asked; plain HTTP
- * gets `httpStatus` and a line of text.
+ * Answers a request with an error before an RPC has started, in the protocol of the request; plain
+ * HTTP gets `httpStatus` and a line of text.
  *
  * Sources: gRPC over HTTP/2, gRPC-Web and Connect protocol references.
  */
@@ -57,7 +57,7 @@ export function errorAnswer(
   const withType = { "content-type": contentType, ...header };
   switch (protocolOf(request)) {
     case "grpc":
-      // Trailers only, so that it needs no flow control.
+      // Trailers-only, which is not subject to flow control.
       return { status: 200, header: { ...withType, ...fromHeaders(grpcStatus(error)) } };
     case "grpc-web": {
       const body = encodeEnvelope(trailerFlag, trailerSerialize(grpcStatus(error)));

@@ -3,24 +3,24 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Fields, Request, RequestBody, Response } from "./handler.ts";
 import type { SocketFront } from "./socket_front.ts";
 
-/** Header fields of a request as node:http and node:http2 give them; names are in lower case. */
+/** Header fields of a request from node:http or node:http2; names are in lower case. */
 export type NodeHeader = Readonly<Record<string, string | string[] | undefined>>;
 
-/** A target that needs no parser to be in normal form. */
+/** A request target that is already in normal form and needs no parser. */
 const PLAIN_TARGET =
   /^\/(?!\/)(?:[\w\-~!$&'()*+,;=:@]|\.(?!\.?(?:[/?]|$))|\/(?!\.{1,2}(?:[/?]|$)))*$/;
-/** What ends a host in a URL (RFC 3986, section 3.2). */
+/** Characters that end the host in a URL (RFC 3986, section 3.2). */
 const NO_HOST = /^$|[/?#@\\\s]/;
 
 /**
- * One request and its answer on a connection: what {@linkcode Request} is made of, and how the
- * {@linkcode Response} goes out. Thousands may wait at once, so nothing is kept here that can be made
- * when it is asked for.
+ * A request and its answer on a connection: implements {@linkcode Request} and sends the
+ * {@linkcode Response}. Thousands may be in progress at once, so values that can be derived are
+ * computed on demand instead of stored.
  */
 export abstract class Exchange implements Request {
   abstract readonly httpVersion: string;
   abstract readonly method: string;
-  /** Empty when the request has no valid target or host. */
+  /** Empty if the request has no valid target or host. */
   readonly path: string;
   readonly front: SocketFront;
   outcome: Code | "ok" | undefined;
@@ -35,7 +35,10 @@ export abstract class Exchange implements Request {
   #wake: (() => void) | undefined;
   #isAnswered = false;
   #hasEnded = false;
-  /** What the client had not taken yet at the last look, and since when that is not less. */
+  /**
+   * Bytes that the client had not read at the last check, and since when that number has not
+   * dropped.
+   */
   #unsentBytes = 0;
   #unsentSince = 0;
 
@@ -52,13 +55,13 @@ export abstract class Exchange implements Request {
   #readPath(): string {
     const query = this.target.indexOf("?");
     const path = query === -1 ? this.target : this.target.slice(0, query);
-    // A client asks for one host on all of a connection.
+    // A client normally sends the same host on all requests of a connection.
     if (this.#host !== this.front.validHost) {
       if (NO_HOST.test(this.#host) || !URL.canParse(`http://${this.#host}`)) return "";
       this.front.validHost = this.#host;
     }
     if (PLAIN_TARGET.test(path)) return path;
-    // The scheme does not matter for the path.
+    // The scheme does not affect the path.
     const base = `http://${this.#host}`;
     return URL.canParse(this.target, base) ? new URL(this.target, base).pathname : "";
   }
@@ -119,14 +122,14 @@ export abstract class Exchange implements Request {
     };
   }
 
-  /** Whether the answer has been sent or given up. */
+  /** Whether the answer has been sent or abandoned. */
   get hasEnded(): boolean {
     return this.#hasEnded;
   }
 
   /**
-   * Whether the client has taken nothing of what waits for it for so long, in milliseconds. It is
-   * known by looking again and again.
+   * Whether the client has read nothing of the pending answer for `timeoutMs` milliseconds. Must be
+   * called repeatedly: it compares with the previous call.
    */
   isStuckFor(timeoutMs: number): boolean {
     const [before, now] = [this.#unsentBytes, performance.now()];
@@ -135,21 +138,21 @@ export abstract class Exchange implements Request {
     return this.#unsentBytes > 0 && now - this.#unsentSince >= timeoutMs;
   }
 
-  /** Ends the exchange for everybody, also where the runtime would not notice. */
+  /** Ends the exchange, and reports its end even where the runtime does not. */
   giveUp(): void {
     this.cut();
     this.ended();
   }
 
-  /** Whether nobody is there to be answered. */
+  /** Whether the client can no longer receive an answer. */
   get #isOver(): boolean {
     return this.#hasEnded || this.isGone;
   }
 
   /**
-   * Sends the answer, to whoever is still there.
+   * Sends the answer, unless the client has disconnected.
    *
-   * @throws What the body throws, and what the runtime says of a client that leaves meanwhile.
+   * @throws What the body throws, and the error of the runtime if the client disconnects meanwhile.
    */
   async send({ status, header = {}, body, trailer }: Response): Promise<void> {
     if (body === undefined || body instanceof Uint8Array) {
@@ -158,7 +161,7 @@ export abstract class Exchange implements Request {
     }
     const chunks = body[Symbol.asyncIterator]();
     try {
-      // A body that fails before it has begun leaves the header unsent.
+      // If the body fails before its first chunk, the header is not sent.
       let chunk = await chunks.next();
       if (this.#isOver) return;
       this.sendHeader(status, header, trailer);
@@ -167,22 +170,22 @@ export abstract class Exchange implements Request {
       }
       if (!this.#isOver) this.sendEnd(trailer);
     } finally {
-      // Not awaited: it may hang on what nobody wants any more, and its failure is nobody's.
+      // Not awaited: it may wait forever, and its error no longer matters.
       Promise.resolve(chunks.return?.()).catch(() => {});
     }
   }
 
-  /** Ends the exchange without an answer; nothing has been done. */
+  /** Ends the exchange without an answer; the request has not been processed. */
   abstract refuse(): void;
 
-  /** Ends the exchange without an answer, or in the middle of it. */
+  /** Aborts the exchange, before or during the answer. */
   abstract cut(): void;
 
-  /** Whether nothing reaches the client any more; known before the end of the exchange. */
+  /** Whether the client can no longer be reached; may be true before the exchange ends. */
   protected abstract readonly isGone: boolean;
-  /** Where the answer goes. */
+  /** The stream that the answer is written to. */
   protected abstract readonly writable: Writable;
-  /** What the client has not taken yet. */
+  /** Number of bytes that the client has not read yet. */
   protected abstract readonly unsentBytes: number;
   protected abstract sendHeader(status: number, header: Fields, trailer: Response["trailer"]): void;
   protected abstract sendEnd(trailer: Response["trailer"]): void;
@@ -193,12 +196,12 @@ export abstract class Exchange implements Request {
     trailer: Response["trailer"],
   ): void;
 
-  /** To be called when all of the answer has been handed over. */
+  /** Must be called when the whole answer has been handed to the runtime. */
   protected answered(): void {
     this.#isAnswered = true;
   }
 
-  /** To be called at the end, whatever it was. */
+  /** Must be called when the exchange ends, for any reason. */
   protected ended(): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
@@ -224,7 +227,7 @@ export abstract class Exchange implements Request {
 const runHere: Request["run"] = (action) => action();
 
 function left(): ConnectError {
-  return new ConnectError("the client has left", Code.Canceled);
+  return new ConnectError("the client has disconnected", Code.Canceled);
 }
 
 function toHeaders(fields: NodeHeader): Headers {

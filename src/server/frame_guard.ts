@@ -4,35 +4,35 @@ import { setImmediate } from "node:timers";
 import { SocketFront } from "./socket_front.ts";
 import { Turns } from "./turns.ts";
 
-/** Settings of a {@linkcode FrameGuard}. */
+/** Limits on the frames of one HTTP/2 connection, for {@linkcode FrameGuard}. */
 export interface FrameGuardOptions {
   /**
-   * Largest frame payload, in bytes: what this server's SETTINGS_MAX_FRAME_SIZE says.
+   * Maximum frame payload, in bytes; must match SETTINGS_MAX_FRAME_SIZE of this server.
    *
    * @default 16_384
    */
   readonly maxFrameBytes?: number;
   /**
-   * Frames that cost the client nothing and may come at once.
+   * Maximum burst of frames that cost the client nothing.
    *
    * @default 500
    */
   readonly burst?: number;
   /**
-   * Such frames a second in the long run. node:http2 itself allows 33 resets.
+   * Maximum sustained rate of such frames, per second. node:http2 itself allows 33 resets.
    *
    * @default 30
    */
   readonly perSecond?: number;
-  /** Shares the event loop with the other connections of a server. */
+  /** Shares the event loop with the other connections of the server. */
   readonly turns?: Turns;
-  /** Monotonic milliseconds. */
+  /** Monotonic clock, in milliseconds. */
   readonly now?: () => number;
 }
 
-/** Octets before the payload of a frame (RFC 9113, section 4.1). */
+/** Length of a frame header, in bytes (RFC 9113, section 4.1). */
 const HEADER_BYTES = 9;
-/** What a client sends first (RFC 9113, section 3.4). */
+/** The client connection preface (RFC 9113, section 3.4). */
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
 /** RFC 9113, section 6. */
@@ -60,7 +60,7 @@ const ErrorCode = {
   ENHANCE_YOUR_CALM: 11,
 } as const;
 
-/** With these the server resets a stream because of what the client sent on it. */
+/** Error codes with which the server resets a stream because of what the client sent. */
 const PROVOKED: ReadonlySet<number> = new Set([
   ErrorCode.PROTOCOL_ERROR,
   ErrorCode.FLOW_CONTROL_ERROR,
@@ -69,20 +69,22 @@ const PROVOKED: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Reads the frame headers of an HTTP/2 client before node:http2 does (RFC 9113, section 4.1).
- * Payloads pass through unread and uncopied.
+ * Inspects the frame headers of an HTTP/2 client before node:http2 does (RFC 9113, section 4.1).
+ * Payloads pass through without being read or copied.
  *
- * - GOAWAY is dropped: on Deno 2.9.4 to at least 2.9.6 one can abort the process
- *   (denoland/deno issue 36788). A server opens no streams, so a client's GOAWAY asks nothing of it
- *   (RFC 9113, section 6.8); the event `leaving` says that it came.
- * - So is the answer to a PING that nobody sent, for which node:http2 ends the connection.
- * - Frames that make work and cost the client nothing have a budget; a client beyond it is cut off
- *   with ENHANCE_YOUR_CALM (RFC 9113, section 10.5). They are resets (CVE-2023-44487), resets that
- *   the client provokes (CVE-2025-8671), SETTINGS and PING (CVE-2019-9515, CVE-2019-9512), PRIORITY
- *   (CVE-2019-9513), DATA without a byte (CVE-2019-9518), CONTINUATION (CVE-2024-27316) and unknown
- *   frames. WINDOW_UPDATE is not one: a client sends it for what it has read.
- * - A frame that is larger than the setting is a connection error (RFC 9113, section 4.2), and so is
- *   a wrong connection preface (section 3.4).
+ * - GOAWAY is dropped: on Deno 2.9.4 to at least 2.9.6 it can abort the process
+ * (denoland/deno issue 36788). A server opens no streams, so a GOAWAY of a client requires nothing
+ *   of it (RFC 9113, section 6.8); the event `leaving` reports it.
+ * - An acknowledgement of a PING that was not sent is dropped, because node:http2 would close the
+ *   connection.
+ * - Frames that cause work at no cost for the client have a budget; a client that exceeds it is
+ * disconnected with ENHANCE_YOUR_CALM (RFC 9113, section 10.5). These are resets (CVE-2023-44487),
+ *   resets that the client provokes (CVE-2025-8671), SETTINGS and PING (CVE-2019-9515,
+ *   CVE-2019-9512), PRIORITY (CVE-2019-9513), empty DATA (CVE-2019-9518), CONTINUATION
+ *   (CVE-2024-27316) and unknown frames. WINDOW_UPDATE does not count: a client sends it for data
+ *   that it has read.
+ * - A frame above the maximum size is a connection error (RFC 9113, section 4.2), and so is an
+ *   invalid connection preface (section 3.4).
  */
 export class FrameGuard extends SocketFront {
   readonly #maxFrameBytes: number;
@@ -93,20 +95,20 @@ export class FrameGuard extends SocketFront {
   #filledAt: number;
 
   #prefaceBytes = 0;
-  /** The start of a frame header whose end has not come yet. */
+  /** The first bytes of an incomplete frame header. */
   readonly #header = Buffer.alloc(HEADER_BYTES);
   #headerBytes = 0;
   #payloadBytes = 0;
   #drops = false;
   #inFieldBlock = false;
   #lastStream = 0;
-  /** PINGs of this server that the client has not answered yet. */
+  /** PINGs of this server that the client has not acknowledged yet. */
   #openPings = 0;
   #isCutOff = false;
   readonly #turns: Turns;
-  /** What waits for a turn of its own. */
+  /** Data that waits for its turn. */
   #held: Buffer[] = [];
-  /** Requests that may begin in this turn without being asked for. */
+  /** Number of requests that may still start in this turn. */
   #share = 0;
   #hasEnded = false;
 
@@ -160,7 +162,7 @@ export class FrameGuard extends SocketFront {
     });
   }
 
-  /** Whether the frame whose header is at `at` begins a request for which this turn has no room. */
+  /** Whether the frame header at `at` starts a request for which this turn has no room. */
   #mustWait(bytes: Buffer, at: number): boolean {
     if (bytes[at + 3] !== Type.HEADERS) return false;
     if (this.#share === 0) return !this.#turns.take();
@@ -169,7 +171,7 @@ export class FrameGuard extends SocketFront {
   }
 
   #readFrames(chunk: Buffer): void {
-    // What was read and not delivered yet; a dropped frame tears it in two.
+    // Start of the data that was read but not delivered; a dropped frame splits it.
     let from = 0;
     let at = this.#skipPreface(chunk);
     while (at < chunk.length && !this.#isCutOff) {
@@ -190,7 +192,7 @@ export class FrameGuard extends SocketFront {
         }
         at += HEADER_BYTES;
       } else {
-        // A header in two chunks is kept back until it is known whether it may pass.
+        // A header that is split between two chunks is held back until it is complete.
         this.#deliverPart(chunk, from, at);
         const length = Math.min(HEADER_BYTES - this.#headerBytes, chunk.length - at);
         chunk.copy(this.#header, this.#headerBytes, at, at + length);
@@ -210,7 +212,7 @@ export class FrameGuard extends SocketFront {
     this.deliver(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to));
   }
 
-  /** Returns where the first frame begins. */
+  /** Returns the offset of the first frame. */
   #skipPreface(chunk: Buffer): number {
     if (this.#prefaceBytes === PREFACE.length) return 0;
     const length = Math.min(PREFACE.length - this.#prefaceBytes, chunk.length);
@@ -220,7 +222,7 @@ export class FrameGuard extends SocketFront {
     return length;
   }
 
-  /** Judges the frame whose header is at `at`. */
+  /** Checks the frame whose header is at `at`. */
   #begin(bytes: Buffer, at: number): void {
     const length = bytes.readUIntBE(at, 3);
     const type = bytes[at + 3]!;
@@ -242,7 +244,7 @@ export class FrameGuard extends SocketFront {
         return;
       case Type.PING:
         if ((flags & ACK) === 0 || length !== PING_BYTES) return this.#spend();
-        // node:http2 ends the connection for an answer to nothing.
+        // node:http2 would close the connection for an unexpected acknowledgement.
         if (this.#openPings > 0) this.#openPings--;
         else this.#drops = true;
         return this.#spend();
@@ -253,12 +255,12 @@ export class FrameGuard extends SocketFront {
     }
   }
 
-  /** node:http2 does not see this frame, so what it would object to is objected to here. */
+  /** Validates a GOAWAY, which node:http2 does not see. */
   #leave(length: number, stream: number): void {
     if (stream !== 0 || this.#inFieldBlock) return this.#cutOff(ErrorCode.PROTOCOL_ERROR);
     if (length < GOAWAY_LEAST_BYTES) return this.#cutOff(ErrorCode.FRAME_SIZE_ERROR);
     this.#spend();
-    // Not before the server behind has seen what came first.
+    // Only after the HTTP server has processed what came before.
     setImmediate(() => this.emit("leaving"));
   }
 
@@ -283,7 +285,7 @@ export class FrameGuard extends SocketFront {
     super._writev(queued, done);
   }
 
-  /** Looks at what this server sends; node:http2 writes each frame by itself. */
+  /** Inspects the frames that this server sends; node:http2 writes each frame separately. */
   #see(frame: Buffer): void {
     const { length } = frame;
     if (length === HEADER_BYTES + PING_BYTES && frame[3] === Type.PING) {

@@ -6,29 +6,29 @@ import { errorAnswer } from "./error_answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { contentTypeOf, type Handler, type Response, textResponse } from "./handler.ts";
 
-/** When those that are turned away may try again. */
+/** Retry delay for refused requests, in seconds. */
 const RETRY_DELAY_S = 1;
 
-/** What {@linkcode frontDoor} needs. */
+/** Dependencies of {@linkcode frontDoor}. */
 export interface FrontDoorOptions {
   readonly handler: Handler;
   readonly calls: CallLimit;
-  /** Told of errors that no client can be told of any more. */
+  /** Called with errors that can no longer be reported to the client. */
   readonly onError: (error: unknown) => void;
-  /** Told of each request that was turned away. */
+  /** Called for each refused request. */
   readonly onRefused?: () => void;
 }
 
 /**
- * Lets requests in while there is room for them, and answers the others at once: UNAVAILABLE with
- * RetryInfo, in plain HTTP 503 with Retry-After.
+ * Admits requests within the limit of calls, and refuses the others immediately: UNAVAILABLE with
+ * RetryInfo; in plain HTTP, 503 with Retry-After.
  *
  * Sources: RFC 9110, section 15.6.4; https://google.aip.dev/193.
  */
 export function frontDoor(
   { handler, calls, onError, onRefused }: FrontDoorOptions,
 ): (exchange: Exchange) => void {
-  /** Made once for each content type: that is what makes a refusal cheap. */
+  /** Built once for each content type, which makes refusals cheap. */
   const refusals = new Map<string, Response>();
   const refusalFor = (exchange: Exchange) => {
     const key = `${contentTypeOf(exchange)} ${exchange.method === "GET"}`;
@@ -54,7 +54,7 @@ export function frontDoor(
     onRefused?.();
     if (admission === "dropped") return exchange.refuse();
     const refusal = refusalFor(exchange);
-    // A status needs no flow control, and the status of gRPC is in the header already.
+    // A status without a body needs no flow control, and the header contains the gRPC status.
     const isBrief = admission === "brushed off" && refusal.body !== undefined;
     void serve(exchange, () => isBrief ? BRIEF_REFUSAL : refusal);
   };
@@ -65,7 +65,7 @@ const BRIEF_REFUSAL: Response = {
   header: { "retry-after": String(RETRY_DELAY_S), "content-length": "0" },
 };
 
-/** Content types come from clients. */
+/** Limits the cache of refusals, because clients choose the content type. */
 const MAX_REMEMBERED = 64;
 
 /** RFC 9112, section 3.2. */

@@ -4,7 +4,7 @@ import { Exchange } from "./exchange.ts";
 import { NodeBody } from "./node_body.ts";
 import type { RequestPacer } from "./request_pacer.ts";
 
-/** How long a client may take to notice an answer that came before the end of its request. */
+/** Time for a client to read an answer that was sent before the end of its request. */
 const LINGER_MS = 1_000;
 
 /** A request on an HTTP/1 connection. */
@@ -37,7 +37,7 @@ export class Http1Exchange extends Exchange {
     response.once("close", () => this.ended());
   }
 
-  /** Closing with unread bytes resets the connection, and the answer could be lost with it. */
+  /** Closing a connection with unread bytes resets it, and the client may lose the answer. */
   #linger(): void {
     const front = this.#pacer;
     this.#request.resume();
@@ -45,7 +45,7 @@ export class Http1Exchange extends Exchange {
     const timer = setTimeout(() => front.destroy(), LINGER_MS);
     const keep = () => clearTimeout(timer);
     front.once("close", keep);
-    // The client has sent the rest: the connection is as good as ever.
+    // The rest of the request has arrived, so the connection can be reused.
     this.#request.once("end", () => {
       keep();
       front.off("close", keep);
@@ -70,7 +70,7 @@ export class Http1Exchange extends Exchange {
   }
 
   protected sendHeader(status: number, header: Fields): void {
-    // Otherwise it may wait for the first chunk of the body.
+    // Otherwise the header would wait for the first chunk of the body.
     this.writable.writeHead(status, header as http.OutgoingHttpHeaders);
   }
 
@@ -93,7 +93,7 @@ export class Http1Exchange extends Exchange {
   }
 }
 
-/** Two of them are a wrong request, and so are none, but in HTTP/1.0 (RFC 9112, section 3.2). */
+/** Exactly one Host field is required, except in HTTP/1.0 (RFC 9112, section 3.2). */
 function onlyHost({ headers, rawHeaders, httpVersion }: http.IncomingMessage): string | undefined {
   let count = 0;
   for (let index = 0; index < rawHeaders.length; index += 2) {

@@ -9,9 +9,9 @@ const NO_ERROR = 0;
 const INTERNAL_ERROR = 2;
 const REFUSED_STREAM = 7;
 
-/** How soon to look again whether an answer has gone out, before its request is dropped. */
+/** Interval at which to check whether an answer has been sent, before its request is reset. */
 const DROP_RETRY_MS = 5;
-/** How long a stream may take to end whose request is dropped. */
+/** Maximum time for a reset stream to end. */
 const DROP_TIMEOUT_MS = 100;
 
 /** A request on a stream of an HTTP/2 connection. */
@@ -31,7 +31,7 @@ export class Http2Exchange extends Exchange {
     super(front, header, header[":authority"] ?? header.host, header[":path"] ?? "");
     this.method = header[":method"] ?? "";
     this.writable = stream;
-    // One that is closed with unread bytes in it would wait for a reader, and never say so.
+    // An aborted stream with unread bytes would otherwise wait for a reader and never close.
     stream.once("aborted", () => stream.destroy());
     stream.once("close", () => {
       if (stream.writableFinished && stream.rstCode === NO_ERROR) this.answered();
@@ -45,7 +45,10 @@ export class Http2Exchange extends Exchange {
     return this.#body ??= new NodeBody(this.writable, !this.#hasBody);
   }
 
-  /** Tells the client that nothing was done, so that it may try again (RFC 9113, section 8.7). */
+  /**
+   * Reports that the request was not processed, so that the client may retry (RFC 9113, section
+   * 8.7).
+   */
   refuse(): void {
     this.writable.close(REFUSED_STREAM);
   }
@@ -83,16 +86,16 @@ export class Http2Exchange extends Exchange {
   }
 
   /**
-   * An answer can end before its request: the rest of that is then of no use to anybody, and the
-   * client need not send it (RFC 9113, section 8.1).
+   * An answer can end before its request. The rest of the request is then useless, and the client
+   * need not send it (RFC 9113, section 8.1).
    */
   #dropRequest(): void {
     const stream = this.writable;
     if (stream.destroyed || stream.readableEnded) return;
-    // A reset would overtake what is still to be sent.
+    // A reset would overtake data that is still to be sent.
     const hasGoneOut = stream.state.localClose === 1;
     if (hasGoneOut) stream.close(NO_ERROR);
-    // Whoever was reading the request may have stopped: then its bytes keep the stream from its end.
+    // The reader of the request may have stopped; unread bytes would keep the stream open.
     const timer = setTimeout(
       () => hasGoneOut ? stream.destroy() : this.#dropRequest(),
       hasGoneOut ? DROP_TIMEOUT_MS : DROP_RETRY_MS,
@@ -118,7 +121,7 @@ export class Http2Exchange extends Exchange {
       return;
     }
     this.sendHeader(status, header, trailer);
-    // node:http2 itself ends what answers a HEAD request.
+    // node:http2 itself ends the answer to a HEAD request.
     if (this.method !== "HEAD") this.writable.end(body);
   }
 }

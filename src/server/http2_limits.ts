@@ -1,18 +1,18 @@
 import type http2 from "node:http2";
 import type { FrameGuard } from "./frame_guard.ts";
 
-/** Limits that node:http2 leaves to its user. Durations are in milliseconds. */
+/** Timeouts of an HTTP/2 session that node:http2 does not enforce, in milliseconds. */
 export interface Http2Limits {
   readonly headerTimeoutMs: number;
   readonly idleTimeoutMs: number;
 }
 
 /**
- * Ends a session that is of no use any more. At every idle timeout, one that has no stream is told
- * to go, and one that has streams is sent a PING (RFC 9113, section 6.7); a client that has neither
- * gone nor answered within the header timeout is cut off. A stream that only waits for news, such
- * as `grpc.health.v1.Health/Watch`, stays open for as long as its client lives. A session whose
- * client has said GOAWAY is closed after its last stream.
+ * Closes sessions that are idle or whose client is gone. At each idle timeout, a session without
+ * streams is sent GOAWAY, and one with streams is sent a PING (RFC 9113, section 6.7); a client
+ * that neither closes nor acknowledges within the header timeout is disconnected. A stream that
+ * waits for events, such as `grpc.health.v1.Health/Watch`, stays open as long as its client
+ * responds. A session whose client has sent GOAWAY is closed after its last stream.
  */
 export function guardHttp2Session(
   session: http2.ServerHttp2Session,
@@ -28,15 +28,16 @@ export function guardHttp2Session(
     clearTimeout(timer);
     if (!socket.destroyed) timer = setTimeout(action, delayMs);
   };
-  // Not session.setTimeout(): on Deno it fires once, and a PING and its answer do not rearm it.
+  // Not session.setTimeout(): on Deno it fires once, and a PING and its acknowledgement do not
+  // rearm it.
   const watch = () => later(check, limits.idleTimeoutMs);
   const check = () => {
     later(cut, limits.headerTimeoutMs);
     if (openStreams > 0 && !session.destroyed) session.ping((error) => error === null && watch());
     else session.close();
   };
-  // A session's end only ends our side of its socket, after everything was sent: a client that does
-  // not read, or does not close its own side, would keep the connection.
+  // Closing a session ends only this side of its socket, after everything was sent: a client that
+  // does not read, or does not close its side, would keep the connection open.
   const cut = () => {
     session.destroy();
     socket.destroy();
@@ -55,7 +56,7 @@ export function guardHttp2Session(
       openStreams--;
       if (openStreams === 0) rest();
     });
-    // A reset or a lost client; the request's signal tells the handler.
+    // A reset or a disconnected client; the signal of the request informs the handler.
     stream.on("error", () => {});
   });
   socket.once("close", () => clearTimeout(timer));

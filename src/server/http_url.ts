@@ -1,4 +1,4 @@
-/** The URL of a server; an IPv6 address is in brackets there (RFC 3986, section 3.2.2). */
+/** Returns the URL of a server, with an IPv6 address in brackets (RFC 3986, section 3.2.2). */
 export function httpUrl(
   { host, port, path = "/", isTls = false }: {
     readonly host: string;

@@ -16,14 +16,14 @@ import { peekProtocol } from "./peek_protocol.ts";
 import { RequestPacer } from "./request_pacer.ts";
 import { Turns } from "./turns.ts";
 
-/** Settings of a {@linkcode Listener}. Durations are in milliseconds. */
+/** Address, TLS and limits of a {@linkcode Listener}. Durations are in milliseconds. */
 export interface ListenerOptions {
   readonly host: string;
-  /** 0 means any free port. */
+  /** 0: any free port. */
   readonly port: number;
-  /** Without it the port speaks cleartext. */
+  /** Undefined: cleartext. */
   readonly tls: TlsMaterial | undefined;
-  /** Asks clients for certificates, where there is TLS. */
+  /** Verifies client certificates; only with `tls`. */
   readonly clientGate?: ClientGate | undefined;
   readonly maxHeaderBytes: number;
   readonly maxConcurrentStreams: number;
@@ -31,19 +31,19 @@ export interface ListenerOptions {
   readonly headerTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly idleTimeoutMs: number;
-  /** Called for each request, whatever its HTTP version. */
+  /** Called for each request, of either HTTP version. */
   readonly onRequest: (exchange: Exchange) => void;
 }
 
-/** How often node:http looks for connections that overran a timeout. */
+/** How often node:http checks connections for timeouts. */
 const TIMEOUT_CHECK_INTERVAL_MS = 1_000;
 
-/** Connections beyond the maximum, for those who ask how this server is. */
+/** Connections beyond the maximum, reserved for probes. */
 const RESERVE_CONNECTIONS = 64;
-/** How long such a connection may last, in milliseconds. */
+/** Lifetime of a reserved connection, in milliseconds. */
 const RESERVE_LIFETIME_MS = 2_000;
 
-/** A connection from its acceptance on. */
+/** An accepted connection. */
 interface Connection {
   readonly socket: Socket;
   readonly isReserve: boolean;
@@ -52,14 +52,14 @@ interface Connection {
 /**
  * One TCP port for HTTP/1.1 and HTTP/2: by ALPN over TLS, by prior knowledge in cleartext.
  *
- * The port belongs to a node:http server. It accepts every connection, and the ones that speak
- * HTTP/2 are handed to a node:http2 server that never listens itself. It must be this way round:
- * a node:http server that does not listen ends every connection after one response, because that
- * is how it drains after `close()`.
+ * A node:http server listens on the port and accepts every connection; HTTP/2 connections are
+ * handed to a node:http2 server that never listens itself. The reverse does not work: a node:http
+ * server that does not listen closes every connection after one response, because that is how it
+ * drains after `close()`.
  *
- * Beyond the maximum of connections there are a few more, for probes: each lasts for a moment, may
- * only ask how this server is (`SocketFront.isReserve`), and gives way to the next. So this server
- * can be asked how it is, however many clients hold its connections.
+ * Beyond the maximum number of connections, a few more are reserved for probes: each has a short
+ * lifetime, may send only probes (`SocketFront.isReserve`), and is closed when the next one needs
+ * its place. So probes work even when clients hold all connections.
  */
 export class Listener implements AsyncDisposable {
   readonly #http1: http.Server;
@@ -68,7 +68,9 @@ export class Listener implements AsyncDisposable {
   readonly #sockets = new Set<Socket>();
   /** Oldest first. */
   readonly #reserve = new Set<Socket>();
-  /** Connections that have not said yet what they speak, by peer: TLS wraps the accepted socket. */
+  /**
+   * Connections whose protocol is not known yet, by peer address: TLS wraps the accepted socket.
+   */
   readonly #undecided = new Map<string, Connection>();
   readonly #pacers = new Set<RequestPacer>();
   readonly #turns = new Turns();
@@ -85,8 +87,9 @@ export class Listener implements AsyncDisposable {
   /**
    * Starts to listen.
    *
-   * @returns the address that was bound
-   * @throws {Error} with code EADDRINUSE, EADDRNOTAVAIL or EACCES when the port cannot be had
+   * @returns The address of the listening socket.
+   * @throws {Error} With code EADDRINUSE, EADDRNOTAVAIL or EACCES if it cannot listen on the
+   * address.
    */
   async listen(): Promise<{ host: string; port: number }> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -98,20 +101,20 @@ export class Listener implements AsyncDisposable {
     return { host: address, port };
   }
 
-  /** Connections that are open now. */
+  /** Number of open connections. */
   get connections(): number {
     return this.#sockets.size;
   }
 
-  /** Shows and trusts something else from now on; connections that are open stay as they are. */
+  /** Replaces the certificate and the client CAs for new connections; open ones keep theirs. */
   renewTls(material: TlsMaterial): void {
     (this.#http1 as https.Server).setSecureContext(secureContext(material));
     if (material.clientCa !== undefined) this.#options.clientGate?.trust(material.clientCa);
   }
 
   /**
-   * Stops accepting, lets requests in flight finish, and closes every connection. When `signal`
-   * aborts, what is still open is cut.
+   * Stops accepting, waits for requests in progress, and closes every connection. When `signal`
+   * aborts, closes the remaining connections immediately.
    */
   close(signal?: AbortSignal): Promise<void> {
     this.#closed ??= this.#drain();
@@ -143,7 +146,7 @@ export class Listener implements AsyncDisposable {
     const options = this.#options;
     const serverOptions = {
       maxHeaderSize: options.maxHeaderBytes,
-      // A request includes its header; node:http throws when told otherwise.
+      // The request timeout includes the header; node:http throws if it is shorter.
       headersTimeout: Math.min(options.headerTimeoutMs, options.requestTimeoutMs),
       requestTimeout: options.requestTimeoutMs,
       keepAliveTimeout: options.idleTimeoutMs,
@@ -164,7 +167,7 @@ export class Listener implements AsyncDisposable {
       pacer.begin(request, response);
       options.onRequest(new Http1Exchange(pacer, request, response));
     });
-    // node:http would answer these without telling anybody.
+    // node:http would answer these by itself, unlogged.
     server.on("checkExpectation", (request, response) => {
       (request.socket as unknown as RequestPacer).begin(request, response);
       response.writeHead(417, { connection: "close" }).end();
@@ -222,12 +225,12 @@ export class Listener implements AsyncDisposable {
     const guard = new FrameGuard(socket, { turns: this.#turns });
     guard.isReserve = this.#decide(socket);
     const exchanges = new Set<Exchange>();
-    // Streams end with their connection, also those that the runtime forgets.
+    // Streams end with their connection, even where the runtime does not report it.
     guard.once("close", () => setImmediate(() => exchanges.forEach((each) => each.giveUp())));
     this.#http2.once("session", (session) => {
       guardHttp2Session(session, guard, this.#options);
       session.on("stream", (stream, header, flags) => {
-        // Its client has given it up in the packet that it came in.
+        // The client has reset it in the packet that opened it.
         if (stream.closed) return;
         const hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0;
         const exchange = new Http2Exchange(guard, stream, header, hasBody);
@@ -239,7 +242,9 @@ export class Listener implements AsyncDisposable {
     this.#http2.emit("connection", guard);
   }
 
-  /** The connection has said what it speaks; returns whether it is one of the reserve. */
+  /**
+   * Called when the protocol of a connection is known; returns whether the connection is reserved.
+   */
   #decide(socket: Socket): boolean {
     const peer = peerOf(socket);
     const isReserve = this.#undecided.get(peer)?.isReserve ?? false;

@@ -9,12 +9,12 @@ import { notFound } from "./not_found.ts";
 
 const METRICS_PATH = "/metrics";
 
-/** Writes the metrics down in a format that the Accept header allows. */
+/** Renders the metrics in a format that the Accept header allows. */
 export type Expose = (
   accept: string | null,
 ) => Promise<{ readonly contentType: string; readonly text: string }>;
 
-/** The page with the metrics, by its path. */
+/** The handler of `/metrics`, by its path. */
 export function metricsPage(expose: Expose): ReadonlyMap<string, Handler> {
   const header = { "cache-control": "no-store", vary: "accept" };
   const page = get(async (request) => {
@@ -24,16 +24,16 @@ export function metricsPage(expose: Expose): ReadonlyMap<string, Handler> {
   return new Map([[METRICS_PATH, page]]);
 }
 
-/** What a {@linkcode MetricsServer} serves. */
+/** Address, limits and content of a {@linkcode MetricsServer}. */
 export interface MetricsServerOptions {
   readonly address: { readonly host: string; readonly port: number };
-  /** Its limits hold here too. */
+  /** Its limits apply here too. */
   readonly limits: ServerConfig;
   readonly expose: Expose;
   readonly logger: Logger;
 }
 
-/** Serves the metrics, and nothing else, on an address of their own; in cleartext. */
+/** Serves only the metrics, on a separate address, in cleartext. */
 export class MetricsServer implements AsyncDisposable {
   readonly #listener: Listener;
   readonly #calls: CallLimit;
@@ -61,15 +61,16 @@ export class MetricsServer implements AsyncDisposable {
   /**
    * Starts to listen.
    *
-   * @returns the URL of the metrics
-   * @throws {Error} with code EADDRINUSE, EADDRNOTAVAIL or EACCES when the port cannot be had
+   * @returns The URL of the metrics.
+   * @throws {Error} With code EADDRINUSE, EADDRNOTAVAIL or EACCES if it cannot listen on the
+   * address.
    */
   async listen(): Promise<URL> {
     const { host, port } = await this.#listener.listen();
     return httpUrl({ host, port, path: METRICS_PATH });
   }
 
-  /** Answers what has been asked for, then closes. */
+  /** Finishes requests in progress, then closes. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#listener.close(AbortSignal.timeout(CLOSE_TIMEOUT_MS));
     this.#calls[Symbol.dispose]();

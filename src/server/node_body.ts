@@ -5,7 +5,7 @@ import type { BodyLimits, RequestBody } from "./handler.ts";
 
 const NOTHING = new Uint8Array();
 
-/** The body of a request of node:http or node:http2. */
+/** The request body of a node:http or node:http2 request. */
 export class NodeBody implements RequestBody {
   readonly #readable: Readable;
   readonly #isEmpty: boolean;
@@ -40,14 +40,14 @@ export class NodeBody implements RequestBody {
           stop(error);
         }
       };
-      const onClose = () => stop(new ConnectError("the client has left", Code.Canceled));
+      const onClose = () => stop(new ConnectError("the client has disconnected", Code.Canceled));
       const timer = setTimeout(() => stop(tooSlow()), timeoutMs);
       readable.on("data", onData).on("end", stop).on("close", onClose).on("error", onClose);
     });
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
-    // Destroying it would take the answer along.
+    // Destroying the stream would destroy the answer, too.
     return this.#readable.iterator({ destroyOnReturn: false });
   }
 }
@@ -56,7 +56,7 @@ function joined(chunks: readonly Uint8Array[]): Uint8Array {
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
 }
 
-/** A message above the limit of `SERVER_MAX_REQUEST_BYTES`. */
+/** Error for a request message above `SERVER_MAX_REQUEST_BYTES`. */
 export function tooLarge(maxBytes: number): ConnectError {
   return new ConnectError(
     `the request message is larger than ${maxBytes} bytes`,
@@ -64,7 +64,7 @@ export function tooLarge(maxBytes: number): ConnectError {
   );
 }
 
-/** A request that its client does not send in time. */
+/** Error for a request that does not arrive within `SERVER_REQUEST_TIMEOUT`. */
 export function tooSlow(): ConnectError {
-  return new ConnectError("the request took too long to arrive", Code.DeadlineExceeded);
+  return new ConnectError("timed out while reading the request", Code.DeadlineExceeded);
 }

@@ -4,8 +4,8 @@ import type { Request, Response } from "./handler.ts";
 import { protocolOf } from "./outcome.ts";
 
 /**
- * Says that nothing answers at this path, in the protocol that asked: gRPC and gRPC-Web get status
- * UNIMPLEMENTED, Connect gets an error in JSON, everything else plain text.
+ * Answers a request for an unknown path, in the protocol of the request: gRPC and gRPC-Web get
+ * status UNIMPLEMENTED, Connect gets an error in JSON, everything else plain text.
  */
 export function notFound(request: Request): Response {
   const error = new ConnectError(`nothing answers at ${request.path}`, Code.Unimplemented);

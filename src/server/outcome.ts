@@ -1,10 +1,10 @@
 import { Code } from "@connectrpc/connect";
 import { contentTypeOf, type Request } from "./handler.ts";
 
-/** What a request speaks; `http` is everything that is no RPC. */
+/** Protocol of a request; `http` is everything that is no RPC. */
 export type Protocol = "grpc" | "grpc-web" | "connect" | "http";
 
-/** The protocol of a request. */
+/** Returns the protocol of a request. */
 export function protocolOf(request: Request): Protocol {
   const contentType = contentTypeOf(request);
   if (contentType.startsWith("application/grpc-web")) return "grpc-web";
@@ -16,10 +16,12 @@ export function protocolOf(request: Request): Protocol {
   return unary ? "connect" : "http";
 }
 
-/** How an RPC ended, once its answer has been sent or given up; undefined when no RPC did. */
+/**
+ * Returns the result of an RPC whose answer was sent or abandoned; undefined if there was no RPC.
+ */
 export function outcomeOf(request: Request): Code | "ok" | undefined {
   const { outcome } = request;
-  // A stream that watches would have ended well, but its client has left.
+  // A watch stream ends only when its client disconnects.
   const hasLeft = request.hasLeft && (outcome === undefined || outcome === "ok");
   return hasLeft ? Code.Canceled : outcome;
 }

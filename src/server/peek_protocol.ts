@@ -1,10 +1,13 @@
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 
-/** First bytes of the HTTP/2 connection preface (RFC 9113, section 3.4); no HTTP/1.1 method starts so. */
+/**
+ * First bytes of the HTTP/2 connection preface (RFC 9113, section 3.4); no HTTP/1.1 method has
+ * them.
+ */
 const HTTP2_PREFACE_START = "PRI";
 
-/** Waits for a connection's first bytes, puts them back and hands the connection on. */
+/** Detects the protocol from the first bytes of a connection, without consuming them. */
 export function peekProtocol(
   socket: Socket,
   timeoutMs: number,

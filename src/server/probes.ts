@@ -1,7 +1,7 @@
 import type { Readiness } from "../health/mod.ts";
 import { get, type Handler, textResponse } from "./handler.ts";
 
-/** Paths that machines poll. */
+/** Paths of probes. */
 export const PROBE_PATHS: ReadonlySet<string> = new Set([
   "/livez",
   "/readyz",
@@ -10,14 +10,14 @@ export const PROBE_PATHS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * `/livez`: 200 as long as the process answers. It asks no other system, because restarting this
- * service cures nobody else (Kubernetes, "Liveness, Readiness and Startup Probes").
+ * `/livez`: 200 while the process responds. Independent of other systems, which a restart would not
+ * repair (Kubernetes, "Liveness, Readiness and Startup Probes").
  */
 export function livez(): Handler {
   return get(() => textResponse(200, "alive", noStore));
 }
 
-/** `/readyz`: 200 while the service should get traffic, else 503 with the reason. */
+/** `/readyz`: 200 while the service is ready for traffic, otherwise 503 with the reason. */
 export function readyz(readiness: () => Readiness): Handler {
   return get(() => {
     const { ready, reason } = readiness();

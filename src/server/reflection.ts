@@ -47,7 +47,7 @@ type Question =
 class ReflectedSchema {
   readonly #services: readonly string[];
   readonly #files = new Map<string, DescFile>();
-  /** The files of types and of their members: methods, fields, enum values. */
+  /** Files by the names of their types and members: methods, fields, enum values. */
   readonly #symbols = new Map<string, DescFile>();
   readonly #registry: ReturnType<typeof createRegistry>;
 
@@ -129,7 +129,7 @@ function extensionNumbers(baseTypeName: string, extensionNumber: number[]) {
   };
 }
 
-/** The file that was asked for comes first, then everything it imports. */
+/** The requested file first, then its imports. */
 function fileDescriptors(file: DescFile | undefined, asked: string) {
   if (file === undefined) return failure(Code.NotFound, `${asked} is not known here`);
   const files = new Set<DescFile>();

@@ -5,7 +5,7 @@ import type { Handler, Request } from "./handler.ts";
 import { outcomeOf, protocolOf } from "./outcome.ts";
 import { PROBE_PATHS } from "./probes.ts";
 
-/** Codes that point at this service or its dependencies rather than at the caller. */
+/** Codes of failures of this service or its dependencies, rather than of the caller. */
 const SERVER_FAULTS: ReadonlySet<Code> = new Set([
   Code.Unknown,
   Code.Internal,
@@ -14,19 +14,18 @@ const SERVER_FAULTS: ReadonlySet<Code> = new Set([
   Code.DeadlineExceeded,
 ]);
 
-/** RPCs that pages, commands and balancers ask again and again; one answer is like the other. */
+/** RPCs that pages, commands and load balancers poll. */
 const POLLED = /^\/(?:treasury\.v1|grpc\.health\.v1)\.Health\//;
-/** How often one of those that went well is worth a line. */
+/** Interval at which a successful poll is logged at its normal level. */
 const POLL_RECORD_INTERVAL_MS = 60_000;
 
-/** Changes of health have log events of their own. */
+/** Not logged at level info: changes of health have their own log events. */
 const AS_PROBE = { level: "debug", repeats: {} } as const;
 const AS_USUAL = { level: "info", repeats: {} } as const;
 
 /**
- * Logs each request once, when its answer has been sent or given up. Of those that fail in the same
- * way, as all may do in an outage, and of those that only ask for the health again, most are logged at
- * level debug.
+ * Logs each request once, when its answer has been sent or abandoned. Most of the requests that
+ * fail in the same way, as in an outage, and most polls of the health are logged at level debug.
  */
 export function requestLog(inner: Handler, logger: Logger): Handler {
   const limits = {

@@ -12,9 +12,11 @@ const LINE_FEED = 10;
 const CARRIAGE_RETURN = 13;
 const SPACE = 32;
 
-/** How long what was sent before the end may take to be answered, in milliseconds. */
+/**
+ * Maximum time to answer requests that arrived before the client closed its side, in milliseconds.
+ */
 const LINGER_MS = 1_000;
-/** Bytes that may wait behind the request that is being answered. */
+/** Maximum number of bytes held back while a request is being answered. */
 const MAX_HELD_BYTES = 65_536;
 
 const BAD_REQUEST = Buffer.from(
@@ -23,41 +25,41 @@ const BAD_REQUEST = Buffer.from(
 );
 
 /**
- * Gives the requests of an HTTP/1 connection to node:http one at a time. A client may send the next
- * ones before it has read the answer (RFC 9112, section 9.3.2); they wait here as bytes, and in the
- * client's own buffers, not as parsed requests.
+ * Passes the requests of an HTTP/1 connection to node:http one at a time. A client may pipeline
+ * requests (RFC 9112, section 9.3.2); they wait here as bytes, and in the buffers of the client,
+ * not as parsed requests.
  *
- * Framing is left to node:http. It is given no more than the end of one header or body at once, and
- * says itself, by its request, whether that request is complete.
+ * node:http does the framing. It receives at most the end of one header or body at a time, and
+ * its request object shows whether that request is complete.
  */
 export class RequestPacer extends SocketFront {
   readonly #held: Buffer[] = [];
   #heldBytes = 0;
-  /** The request that is being received or answered; undefined while the next one is to come. */
+  /** The request that is being received or answered; undefined between requests. */
   #request: http.IncomingMessage | undefined;
-  /** Its answer, until that has been sent. */
+  /** Its answer, until it has been sent. */
   #response: http.ServerResponse | undefined;
   #bodyBytes = 0;
-  /** The last bytes of what has no delimiter yet; one may be torn between two chunks. */
+  /** The last bytes before a delimiter, which may be split between two chunks. */
   #tail: Buffer = NOTHING;
   #hasEnded = false;
   #isLast = false;
-  /** Whether the next byte belongs to a request line, and which one came before it. */
+  /** Whether the next byte belongs to a request line, and the byte before it. */
   #isInRequestLine = true;
   #previousByte = LINE_FEED;
   #isPumping = false;
   readonly #turns: Turns;
   readonly #idleTimeoutMs: number;
   #isIdle = false;
-  /** The client has closed its side, and has sent more before than was answered then. */
+  /** The client has closed its side, and earlier requests of it are still to be answered. */
   #isLingering = false;
-  /** So much is held that the client is not read from. */
+  /** The held bytes are at their maximum, so reading from the client is paused. */
   #isFull = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
-   * @param idleTimeoutMs How long a connection stays open whose last answer came early, or that
-   * sends more than can be held.
+   * @param idleTimeoutMs Timeout of a connection whose last answer was sent before the end of its
+   * request, or that sends more than the pacer holds.
    */
   constructor(socket: Socket, turns: Turns, idleTimeoutMs: number) {
     super(socket);
@@ -65,7 +67,7 @@ export class RequestPacer extends SocketFront {
     this.#idleTimeoutMs = idleTimeoutMs;
   }
 
-  /** To be called with each request of node:http, at once. */
+  /** Must be called with each request of node:http, synchronously. */
   begin(request: http.IncomingMessage, response: http.ServerResponse): void {
     this.#request = request;
     this.#response = response;
@@ -74,7 +76,7 @@ export class RequestPacer extends SocketFront {
     const answered = () => {
       if (this.#response !== response) return;
       this.#response = undefined;
-      // A client that has sent more has no right to the rest of this turn.
+      // Further requests of the same client wait for a later turn.
       if (this.#held.length > 0) this.#turns.wait(() => this.#pump());
       else this.#pump();
     };
@@ -82,15 +84,15 @@ export class RequestPacer extends SocketFront {
     response.once("close", answered);
   }
 
-  /** Tells the client that no further request is welcome, if the header is not sent yet. */
+  /** Announces `Connection: close`, unless the header has been sent. */
   announceEnd(): void {
     this.#isLast = true;
     if (this.#response !== undefined) this.#response.shouldKeepAlive = false;
   }
 
   /**
-   * To be called when the rest of a request has come whose answer is long sent. node:http, which
-   * counts from the answer on, has stopped counting with that rest.
+   * Must be called when the rest of a request arrives after its answer was sent. node:http starts
+   * its idle timeout at the answer, and stops it when that rest arrives.
    */
   rest(): void {
     this.#isIdle = true;
@@ -106,15 +108,15 @@ export class RequestPacer extends SocketFront {
     this.#heldBytes += chunk.length;
     this.#pump();
     if (this.#heldBytes <= MAX_HELD_BYTES) return;
-    // Nobody notices any more whether it leaves.
+    // Otherwise the end of the client would go unnoticed.
     this.socket.pause();
     if (!this.#isFull) this.#after(this.#idleTimeoutMs, () => this.destroy());
     this.#isFull = true;
   }
 
   /**
-   * A client that has closed its side may still read. What it has sent is answered, but not for
-   * ever: it may as well have left.
+   * A client that has closed its side may still read. Its requests are answered, within a time
+   * limit, because it may also be gone.
    */
   protected override receiveEnd(): void {
     this.#hasEnded = true;
@@ -141,7 +143,7 @@ export class RequestPacer extends SocketFront {
     if (this.#heldBytes <= MAX_HELD_BYTES) super._read();
   }
 
-  /** What had to wait in this stream, because node:http did not read, has made room for more. */
+  /** Called when node:http reads again and this stream has room. */
   override read(size?: number): unknown {
     const bytes = super.read(size);
     if (bytes !== null && this.#held.length > 0) process.nextTick(() => this.#pump());
@@ -175,9 +177,9 @@ export class RequestPacer extends SocketFront {
 
   /**
    * Drops empty lines before a request line, as servers should (RFC 9112, section 2.2): node:http
-   * would not count the time until the next request any more.
+   * would stop the idle timeout at them.
    *
-   * @returns whether anything is left
+   * @returns Whether anything is left.
    */
   #skipBlankLines(): boolean {
     if (!this.#isInRequestLine || this.#previousByte !== LINE_FEED) return true;
@@ -190,7 +192,7 @@ export class RequestPacer extends SocketFront {
     return at < first.length;
   }
 
-  /** Takes what can hold at most the end of one header, or of one body. */
+  /** Takes bytes up to the end of at most one header or body. */
   #takePart(): Buffer {
     const first = this.#held[0]!;
     const length = this.#lengthOfPart(first);
@@ -220,7 +222,9 @@ export class RequestPacer extends SocketFront {
     return end === -1 ? bytes.length : end + END_OF_HEADER.length;
   }
 
-  /** Whether request lines have single spaces (RFC 9112, section 3); node:http takes more of them. */
+  /**
+   * Whether request lines have single spaces (RFC 9112, section 3); node:http also accepts several.
+   */
   #isSound(part: Buffer): boolean {
     if (this.#request !== undefined) return true;
     for (let at = 0; at < part.length && this.#isInRequestLine; at++) {

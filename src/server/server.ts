@@ -18,18 +18,18 @@ import { requestLog } from "./request_log.ts";
 import { observed, rpcHandlers, type RpcObserver } from "./rpc/mod.ts";
 import { TlsReloader, type TlsReloaderOptions } from "./tls_reloader.ts";
 
-/** What a {@linkcode Server} serves. */
+/** Configuration and content of a {@linkcode Server}. */
 export interface ServerOptions {
   readonly config: ServerConfig;
   readonly logger: Logger;
   /** Registers the RPC services. */
   readonly routes: (router: ConnectRouter) => void;
-  /** What else is served over plain HTTP, by path. */
+  /** Other plain HTTP handlers, by path. */
   readonly pages?: ReadonlyMap<string, Handler> | undefined;
   readonly observer?: RpcObserver | undefined;
-  /** Asked by every `/readyz`. */
+  /** Called for every `/readyz`. */
   readonly readiness: () => Readiness;
-  /** How often the files of TLS are looked at; see {@linkcode TlsReloaderOptions}. */
+  /** Interval of checks for changed TLS files; see {@linkcode TlsReloaderOptions}. */
   readonly tlsReloadIntervalMs?: TlsReloaderOptions["intervalMs"];
 }
 
@@ -112,8 +112,9 @@ export class Server implements AsyncDisposable {
   /**
    * Starts to listen.
    *
-   * @returns the base URL that this machine can reach the server by
-   * @throws {Error} with code EADDRINUSE, EADDRNOTAVAIL or EACCES when the port cannot be had
+   * @returns The base URL of the server, as seen from this machine.
+   * @throws {Error} With code EADDRINUSE, EADDRNOTAVAIL or EACCES if it cannot listen on the
+   * address.
    */
   async listen(): Promise<URL> {
     const { host, port } = await this.#listener.listen();
@@ -122,25 +123,24 @@ export class Server implements AsyncDisposable {
     return httpUrl({ host: reachable, port, isTls: this.#config.tls !== undefined });
   }
 
-  /** Client connections that are open now. */
+  /** Number of open client connections. */
   get connections(): number {
     return this.#listener.connections;
   }
 
-  /** Calls in progress, those that were turned away, and answers that no client took. */
+  /** Calls in progress, refused calls, and abandoned answers. */
   get calls(): Pick<CallLimit, "inProgress" | "refused" | "stalled"> {
     return this.#calls;
   }
 
-  /** What new connections are shown; undefined in cleartext. */
+  /** The certificate for new connections; undefined in cleartext. */
   get certificate(): X509Certificate | undefined {
     return this.#tls?.certificate;
   }
 
   /**
-   * Stops accepting, lets the requests in flight finish, and cuts what is still running after the
-   * configured shutdown timeout or when `signal` aborts. Streams that wait for news must be ended
-   * by their services.
+   * Stops accepting, waits for requests in progress, and closes the rest after the shutdown timeout
+   * or when `signal` aborts. Services must end streams that wait for events themselves.
    */
   async close(signal?: AbortSignal): Promise<void> {
     const timeout = AbortSignal.timeout(this.#config.shutdownTimeoutMs);

@@ -3,34 +3,37 @@ import process from "node:process";
 import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 
-/** What `_writev` of a Writable is given. */
+/** An element of the argument of `Writable._writev`. */
 interface Queued {
   readonly chunk: Buffer;
   readonly encoding: BufferEncoding;
 }
 
-/** How long a client that is cut off may take to read why, and how much it may send meanwhile. */
+/**
+ * Time for a client that is being disconnected to read the reason, and the bytes it may send
+ * meanwhile.
+ */
 const LINGER_MS = 1_000;
 const MAX_UNHEARD_BYTES = 262_144;
 
 /**
- * Stands in front of an accepted socket, so that what a client sends can be looked at before the
- * HTTP server behind it parses it. Back-pressure holds in both directions, and no byte is copied on
- * its way in. What the server writes in one turn goes out in one write.
+ * Wraps an accepted socket, to inspect what a client sends before the HTTP server parses it.
+ * Backpressure works in both directions, and incoming bytes are not copied. Everything that the
+ * server writes in one turn of the event loop goes out in one write.
  *
- * A subclass says in {@linkcode receive} what reaches the server.
+ * A subclass decides in {@linkcode receive} which bytes reach the server.
  */
 export abstract class SocketFront extends Duplex {
   readonly socket: TLSSocket;
-  /** Came when all connections were taken; it may only ask how this server is. */
+  /** Accepted beyond the maximum number of connections; may send only probes. */
   isReserve = false;
-  /** The host of the last request, which was found to be one. */
+  /** The host of the last request, known to be valid. */
   validHost: string | undefined;
-  /** Calls in progress that ask how this server is. */
+  /** Number of probes in progress. */
   probes = 0;
-  /** An answer was given up because the client did not take it. */
+  /** An answer was abandoned because the client did not read it. */
   hasStalled = false;
-  /** The socket stays a moment longer than this stream. */
+  /** Whether the socket outlives this stream for a moment. */
   #isLeaving = false;
 
   constructor(socket: TLSSocket | import("node:net").Socket) {
@@ -44,22 +47,24 @@ export abstract class SocketFront extends Duplex {
     socket.pause();
   }
 
-  /** Bytes from the client. Give what may pass to {@linkcode deliver}. */
+  /**
+   * Called with bytes from the client. Pass those that the server may see to {@linkcode deliver}.
+   */
   protected abstract receive(chunk: Buffer): void;
 
-  /** The client has closed its side. */
+  /** Called when the client has closed its side. */
   protected receiveEnd(): void {
     this.push(null);
   }
 
-  /** Hands bytes to the server behind; the socket rests while that one does not read. */
+  /** Passes bytes to the server; reading pauses while the server does not read. */
   protected deliver(bytes: Buffer): void {
     if (!this.push(bytes)) this.socket.pause();
   }
 
   /**
-   * Ends the connection with these last bytes. Closing with unread bytes would reset it, and they be
-   * lost, so the client may go on for a moment; what it sends goes nowhere.
+   * Ends the connection with these last bytes. Closing with unread bytes would reset the connection
+   * and lose them, so input is read and discarded for a moment.
    */
   protected sayGoodbye(bytes: Buffer): void {
     const { socket } = this;
@@ -101,7 +106,7 @@ export abstract class SocketFront extends Duplex {
     this.socket.end(done);
   }
 
-  /** Closes both sides when everything has been sent; node:http does so after the last answer. */
+  /** Closes both sides after everything has been sent; node:http does so after the last answer. */
   destroySoon(): void {
     if (this.writable) this.end();
     if (this.writableFinished) this.destroy();
@@ -109,7 +114,7 @@ export abstract class SocketFront extends Duplex {
   }
 
   override destroy(error?: Error): this {
-    // What was written in this turn still goes out, as it would from a socket.
+    // What was written in this turn is still sent, as with a plain socket.
     while (this.writableCorked > 0) this.uncork();
     return super.destroy(error);
   }
@@ -119,7 +124,7 @@ export abstract class SocketFront extends Duplex {
     done(error);
   }
 
-  // What HTTP servers ask of a socket.
+  // Properties and methods of a socket that HTTP servers use.
 
   get remoteAddress(): string | undefined {
     return this.socket.remoteAddress;
@@ -133,7 +138,7 @@ export abstract class SocketFront extends Duplex {
     return this.socket.encrypted === true;
   }
 
-  /** Whether TLS has found the certificate of the client to be valid. */
+  /** Whether TLS has verified the certificate of the client. */
   get authorized(): boolean {
     return this.socket.authorized === true;
   }

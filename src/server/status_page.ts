@@ -5,7 +5,7 @@ import style from "../../gen/status_page/status.css" with { type: "text" };
 import script from "../../gen/status_page/status.js" with { type: "text" };
 import { get, type Handler, response } from "./handler.ts";
 
-/** Nothing from elsewhere, nothing inline, in nobody's frame. */
+/** Content-Security-Policy: only own resources, nothing inline, no framing. */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -17,7 +17,7 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join("; ");
 
-/** The live status page and what it consists of, by path. Its sources are in `web/`. */
+/** The handlers of the status page and its assets, by path. Their sources are in `web/`. */
 export function statusPage(): ReadonlyMap<string, Handler> {
   return new Map([
     ["/", asset("text/html; charset=utf-8", html)],
@@ -26,7 +26,7 @@ export function statusPage(): ReadonlyMap<string, Handler> {
   ]);
 }
 
-/** Asked for again each time, sent again only when it has changed. */
+/** Revalidated on each request, sent only if changed. */
 function asset(contentType: string, text: string): Handler {
   const gzipped = gzipSync(text);
   const tag = `"${createHash("sha256").update(text).digest("base64url")}"`;
@@ -35,7 +35,7 @@ function asset(contentType: string, text: string): Handler {
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "referrer-policy": "no-referrer",
     vary: "accept-encoding",
-    // Weak, as it is the same with and without gzip (RFC 9110, section 8.8.1).
+    // Weak, because it is the same with and without gzip (RFC 9110, section 8.8.1).
     etag: `W/${tag}`,
   };
   return get((request) => {

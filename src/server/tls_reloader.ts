@@ -3,17 +3,17 @@ import { setTimeout as delay } from "node:timers/promises";
 import { ConfigError, readTlsMaterial, type TlsFiles, type TlsMaterial } from "../config/mod.ts";
 import type { Logger } from "../log/mod.ts";
 
-/** Settings of a {@linkcode TlsReloader}. */
+/** Files and interval of a {@linkcode TlsReloader}. */
 export interface TlsReloaderOptions {
-  /** What is in use from the start. */
+  /** The certificates in use at the start. */
   readonly material: TlsMaterial;
-  /** undefined: nothing is ever read again. */
+  /** The files to check; undefined: never reload. */
   readonly files: TlsFiles | undefined;
-  /** Puts another one to use, for connections that are accepted from now on. */
+  /** Applies new certificates to connections that are accepted from now on. */
   readonly apply: (material: TlsMaterial) => void;
   readonly logger: Logger;
   /**
-   * Time from one look at the files to the next, in milliseconds.
+   * Time between two checks of the files, in milliseconds.
    *
    * @default 2_000
    */
@@ -22,24 +22,24 @@ export interface TlsReloaderOptions {
 
 const DEFAULT_INTERVAL_MS = 2_000;
 
-/** What a file holds, or why that is not known. */
+/** Content of a file, or the error of reading it. */
 type FileText = { readonly text: string } | { readonly error: unknown };
 
 /**
- * Keeps the certificate of the port what its files say. A pair that cannot be used is logged once,
- * and the one from before stays in use.
+ * Reloads the certificate of the port when its files change. An invalid pair of certificate and key
+ * is logged once, and the previous pair stays in use.
  *
  * The files are read every few seconds rather than watched: certbot replaces symbolic links, a
- * Kubernetes volume replaces the folder that they lead to (`..data`), others rename or overwrite,
- * and watchers see some of these and not the others. Whatever has changed must look the same twice,
- * so that a pair of which half is written yet is no news.
+ * Kubernetes volume replaces the folder they point to (`..data`), other tools rename or overwrite
+ * them, and watchers miss some of these. A change must be seen twice in the same form, so that a
+ * half-written pair is not used.
  */
 export class TlsReloader implements AsyncDisposable {
   readonly #options: TlsReloaderOptions;
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
   #certificate: X509Certificate;
-  /** Digests of what is in use, of what has failed, and of what has been seen only once. */
+  /** Digests of the files in use, of the last invalid ones, and of those seen only once. */
   #inUse: string;
   #failed: string | undefined;
   #seenOnce: string | undefined;
@@ -52,22 +52,22 @@ export class TlsReloader implements AsyncDisposable {
     this.#inUse = digestOf(texts.map((text) => ({ text })));
   }
 
-  /** The certificate that new connections get. */
+  /** The certificate for new connections. */
   get certificate(): X509Certificate {
     return this.#certificate;
   }
 
-  /** Begins to look at the files, until this is disposed. */
+  /** Starts to check the files, until disposal. */
   start(): void {
     const { files, logger } = this.#options;
     logger.info(
       { event: "tls.loaded", ...describe(this.#certificate) },
-      "Clients are shown this certificate",
+      "TLS certificate loaded",
     );
     if (files !== undefined) this.#running ??= this.#run(this.#stop.signal);
   }
 
-  /** Looks at the files once. Never rejects. */
+  /** Checks the files once. Never rejects. */
   async check(): Promise<void> {
     const { files } = this.#options;
     if (files === undefined) return;
@@ -110,19 +110,19 @@ export class TlsReloader implements AsyncDisposable {
         : { err };
       logger.error(
         { event: "tls.reload_failed", ...describe(this.#certificate), ...reasons },
-        "The files of TLS have changed and cannot be used; the certificate from before stays",
+        "The TLS files have changed but are not valid; the previous certificate stays in use",
       );
       return;
     }
     const isExpired = this.#certificate.validToDate.getTime() < Date.now();
     logger[isExpired ? "warn" : "info"](
       { event: "tls.reloaded", ...describe(this.#certificate) },
-      `New connections get another certificate${isExpired ? ", which has expired" : ""}`,
+      `New connections use the changed TLS certificate${isExpired ? ", which has expired" : ""}`,
     );
   }
 }
 
-/** Who it is for, and how long; for the log. */
+/** Subject and validity, for the log. */
 function describe({ subject, serialNumber, validToDate }: X509Certificate) {
   return {
     subject: subject?.replaceAll("\n", ", ") ?? "",
@@ -131,7 +131,7 @@ function describe({ subject, serialNumber, validToDate }: X509Certificate) {
   };
 }
 
-/** Reads the files at about the same time, by path. */
+/** Reads the files concurrently; returns their content by path. */
 async function readAll(
   { cert, key, clientCa }: TlsFiles,
   signal: AbortSignal,
@@ -152,7 +152,7 @@ function textOf(file: FileText | undefined): string {
   throw file?.error;
 }
 
-/** Tells one state of the files from another without keeping their text. */
+/** Identifies a state of the files without storing their text. */
 function digestOf(files: readonly FileText[]): string {
   const parts = files.map((file) => "text" in file ? [file.text] : String(file.error));
   return createHash("sha256").update(JSON.stringify(parts)).digest("base64");

@@ -1,24 +1,24 @@
 import { clearImmediate, setImmediate } from "node:timers";
 
-/** Requests that may begin in one turn: some milliseconds of work. */
+/** Maximum number of requests that start in one turn: a few milliseconds of work. */
 const REQUESTS_A_TURN = 64;
-/** Between two turns, in milliseconds. */
+/** Time between two turns, in milliseconds. */
 const PAUSE_MS = 1;
-/** Requests that one connection may begin before it is another one's turn. */
+/** Maximum number of requests that one connection starts before the next connection. */
 const REQUESTS_A_CONNECTION = 8;
 
 /**
- * Shares the turns of the event loop among connections. One packet can hold a thousand requests, and
- * a hundred clients can send such packets at once; if all began where they were read, nobody else
- * would be heard for seconds. Here the next ones wait, in the order in which they came, and between
- * two turns everything else is looked at: new connections, probes, the database.
+ * Shares the turns of the event loop between connections. One packet can contain a thousand
+ * requests, and a hundred clients can send such packets at once; if all requests started when they
+ * were read, everything else would be blocked for seconds. Here they wait in order of arrival, and
+ * between two turns the event loop handles everything else: new connections, probes, the database.
  */
 export class Turns implements Disposable {
   readonly #waiting: ((share: number) => void)[] = [];
   #left = REQUESTS_A_TURN;
   #next: { readonly cancel: () => void } | undefined;
 
-  /** Whether a request may begin now, because nobody waits and this turn has room for it. */
+  /** Whether a request may start now: nothing is waiting and this turn has room. */
   take(): boolean {
     if (this.#waiting.length > 0 || this.#left === 0) return false;
     this.#left--;
@@ -26,7 +26,7 @@ export class Turns implements Disposable {
     return true;
   }
 
-  /** Calls back in a later turn, with the number of requests that may begin then. */
+  /** Calls back in a later turn, with the number of requests that may start then. */
   wait(proceed: (share: number) => void): void {
     this.#waiting.push(proceed);
     this.#schedule();
@@ -34,8 +34,8 @@ export class Turns implements Disposable {
 
   #schedule(): void {
     if (this.#next !== undefined) return;
-    // While something is to be done at once, Deno looks at its sockets at every 61st round of its
-    // loop only. So the next turn is a moment after what this one has set off.
+    // While immediate work is pending, Deno polls its sockets only on every 61st iteration of its
+    // event loop. So the next turn starts a moment later.
     const immediate = setImmediate(() => {
       const timer = setTimeout(() => this.#begin(), PAUSE_MS);
       this.#next = { cancel: () => clearTimeout(timer) };
@@ -46,7 +46,7 @@ export class Turns implements Disposable {
   #begin(): void {
     this.#next = undefined;
     this.#left = REQUESTS_A_TURN;
-    // Who has more comes again at the end.
+    // A connection with more requests goes to the end of the queue.
     for (let turns = this.#waiting.length; turns > 0 && this.#left > 0; turns--) {
       const share = Math.min(REQUESTS_A_CONNECTION, this.#left);
       this.#left -= share;
@@ -55,7 +55,7 @@ export class Turns implements Disposable {
     if (this.#waiting.length > 0) this.#schedule();
   }
 
-  /** Nobody who waits is called back any more. */
+  /** Cancels all waiting callbacks. */
   [Symbol.dispose](): void {
     this.#next?.cancel();
   }

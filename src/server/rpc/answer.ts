@@ -21,12 +21,12 @@ import type { CommonRpcOptions } from "./options.ts";
 import type { RpcContext } from "./rpc_context.ts";
 import type { Wire } from "./wire.ts";
 
-/** Compressing less costs more than it saves. */
+/** Below this size, in bytes, compression costs more than it saves. */
 const COMPRESS_MIN_BYTES = 1_024;
 
 const STATUS_OK: Fields = { "grpc-status": "0" };
 
-/** Answers one call in its protocol: with a message, with a stream of them, or with an error. */
+/** Answers one call in its protocol: with one message, a stream of messages, or an error. */
 export class Answer {
   readonly #wire: Wire;
   readonly #context: RpcContext;
@@ -45,7 +45,7 @@ export class Answer {
     this.#jsonOptions = jsonOptions;
   }
 
-  /** The one message of a unary method. */
+  /** Sends the one message of a unary method. */
   async message(bytes: Uint8Array): Promise<Response> {
     if (this.#wire.kind === "connect-unary") return await this.#whole(200, bytes);
     const envelope = await this.#envelope(bytes);
@@ -54,14 +54,16 @@ export class Answer {
     return this.#response(this.#encoded(body), () => this.#trailer(undefined));
   }
 
-  /** Messages as they come; `failed` says what the client is to be told of what ends them early. */
+  /**
+   * Sends messages as they come; `failed` maps an error of the stream to the error for the client.
+   */
   async stream(
     messages: () => AsyncGenerator<Uint8Array>,
     failed: (reason: unknown) => ConnectError,
   ): Promise<Response> {
     let error: ConnectError | undefined;
     const chunks = this.#chunks(messages(), (reason) => error = failed(reason));
-    // The implementation may set header fields until it has a first message.
+    // The implementation may set header fields until its first message.
     const first = await chunks.next();
     return this.#response(startingWith(first, chunks), () => this.#trailer(error));
   }
@@ -108,7 +110,7 @@ export class Answer {
     };
   }
 
-  /** Of Connect's unary calls, whose trailer fields have a prefix. */
+  /** Fields of a unary Connect call, in which trailer fields have a prefix. */
   async #whole(status: number, bytes: Uint8Array, header?: Fields): Promise<Response> {
     const isCompressed = this.#compression !== null && bytes.length >= COMPRESS_MIN_BYTES;
     const body = isCompressed ? await this.#compression.compress(bytes) : bytes;
@@ -134,7 +136,7 @@ export class Answer {
     return encodeEnvelope(compressedFlag, await this.#compression.compress(bytes));
   }
 
-  /** What stands behind the messages in the body; gRPC has HTTP trailers for it. */
+  /** The trailer in the body, for protocols other than gRPC, which has HTTP trailers. */
   #end(error: ConnectError | undefined): Uint8Array | undefined {
     const trailer = this.#context.trailer ?? new Headers();
     switch (this.#wire.kind) {
@@ -160,7 +162,7 @@ export class Answer {
   }
 }
 
-/** What has been read already, and then the rest. */
+/** Yields an element that has already been read, then the rest. */
 function startingWith<T>(
   first: IteratorResult<T, void>,
   rest: AsyncGenerator<T, void>,
@@ -178,7 +180,7 @@ function startingWith<T>(
   return { [Symbol.asyncIterator]: () => iterator };
 }
 
-/** Errors of other servers: their header fields are not passed on. */
+/** Whether the error came from another server, whose header fields are not forwarded. */
 function isFromTheWire(error: ConnectError): boolean {
   return (error as { readonly isWireError?: boolean }).isWireError === true;
 }

@@ -3,16 +3,16 @@ import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-g
 import type { ConnectError } from "@connectrpc/connect";
 import { MAX_TIMER_MS } from "../../time.ts";
 
-/** How long a client is willing to wait. */
+/** The timeout that a client has set for a call. */
 export interface Timeout {
-  /** In milliseconds; undefined: for ever. */
+  /** In milliseconds; undefined: none. */
   readonly timeoutMs?: number;
-  /** The text was no timeout. */
+  /** The value of the header was no valid timeout. */
   readonly error?: ConnectError;
 }
 
 /**
- * Reads the timeout of a call; what no timer can wait for is cut down to what one can.
+ * Parses the timeout of a call, limited to the maximum delay of a timer.
  *
  * Sources: `Connect-Timeout-Ms` of the Connect protocol, `grpc-timeout` of gRPC over HTTP/2.
  */

@@ -2,17 +2,17 @@ import { Buffer } from "node:buffer";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { compressedFlag, type Compression } from "@connectrpc/connect/protocol";
 
-/** A flag, and the length of the message in four bytes. */
+/** Length of the prefix of a message: one byte of flags and four bytes of length. */
 const PREFIX_BYTES = 5;
 
-/** What an envelope adds to its message, and one more message with nothing in it. */
+/** Bytes that may follow the maximum message: its own prefix and one empty message. */
 export const MAX_ENVELOPE_BYTES: number = 2 * PREFIX_BYTES;
 
 /**
- * Refuses a message that is announced to be too large, before it comes.
+ * Refuses a message whose announced length is above the limit, before it arrives.
  *
- * @returns whether enough has come to tell
- * @throws {ConnectError} RESOURCE_EXHAUSTED
+ * @returns Whether enough bytes have arrived to tell.
+ * @throws {ConnectError} RESOURCE_EXHAUSTED above `maxBytes`.
  */
 export function refuseLargeEnvelope(start: Uint8Array, maxBytes: number): boolean {
   if (start.length < PREFIX_BYTES) return false;
@@ -27,12 +27,12 @@ export function refuseLargeEnvelope(start: Uint8Array, maxBytes: number): boolea
 }
 
 /**
- * Takes the one message of a request out of its envelope.
+ * Extracts the one message of a request from its length-prefixed envelope.
  *
  * Source: "Length-Prefixed-Message" of gRPC over HTTP/2.
  *
- * @throws {ConnectError} UNIMPLEMENTED when there is none or there are more, INVALID_ARGUMENT when it
- * is cut off, INTERNAL when it is compressed and nothing says how.
+ * @throws {ConnectError} UNIMPLEMENTED without a message or with several; INVALID_ARGUMENT if it is
+ * incomplete; INTERNAL if it is compressed but no encoding is declared.
  */
 export async function openEnvelope(
   bytes: Uint8Array,
@@ -64,7 +64,7 @@ export async function openEnvelope(
 /**
  * Decompresses a message of a client.
  *
- * @throws {ConnectError} INVALID_ARGUMENT when it cannot be done, RESOURCE_EXHAUSTED above `maxBytes`
+ * @throws {ConnectError} INVALID_ARGUMENT if it is not valid; RESOURCE_EXHAUSTED above `maxBytes`.
  */
 export async function decompress(
   bytes: Uint8Array,
@@ -76,7 +76,7 @@ export async function decompress(
   } catch (reason) {
     const isTooLarge = reason instanceof ConnectError && reason.code === Code.ResourceExhausted;
     if (isTooLarge) throw reason;
-    // Not the cause: it is the client's, and no defect of this service.
+    // Without the cause: it is an error of the client, not a bug of this service.
     throw new ConnectError(
       `the message cannot be decompressed with ${compression.name}`,
       Code.InvalidArgument,

@@ -18,24 +18,24 @@ import { observed, type RpcObserver } from "./rpc_observer.ts";
 export { observed, type ReadField, type RpcCall } from "./rpc_observer.ts";
 export type { RpcObserver, RunningRpc } from "./rpc_observer.ts";
 
-/** What {@linkcode rpcHandlers} needs. */
+/** Services and limits of {@linkcode rpcHandlers}. */
 export interface RpcOptions {
   /** Registers the services. */
   readonly routes: (router: ConnectRouter) => void;
-  /** Largest request message, in bytes, compressed or not. */
+  /** Maximum size of a request message, in bytes, compressed or not. */
   readonly maxRequestBytes: number;
-  /** Time for a client to send a request message, in milliseconds. */
+  /** Maximum time for a client to send a request message, in milliseconds. */
   readonly requestTimeoutMs: number;
   readonly observer?: RpcObserver | undefined;
   readonly logger: Logger;
 }
 
 /**
- * The handlers of all RPCs by path. Each speaks gRPC, gRPC-Web and Connect. JSON has the field
- * names of the .proto files and zeros are present, as in the specification's example.
+ * Returns the handlers of all RPCs by path. Each supports gRPC, gRPC-Web and Connect. JSON uses the
+ * field names of the .proto files and includes zero values, as in the example of the specification.
  *
- * Methods whose clients send one message are served here; those whose clients send a stream, by
- * Connect's own handlers.
+ * Methods with a single request message are served by this module; methods with a stream of
+ * requests by the handlers of Connect.
  */
 export function rpcHandlers(options: RpcOptions): ReadonlyMap<string, Handler> {
   const { observer, maxRequestBytes, requestTimeoutMs } = options;
@@ -73,14 +73,14 @@ export function rpcHandlers(options: RpcOptions): ReadonlyMap<string, Handler> {
   return handlers;
 }
 
-/** The options of one service or RPC: how its JSON is written and read. */
+/** Merges the options of one service or RPC: only its JSON options may differ. */
 function withOwn(
   common: CommonRpcOptions,
   { jsonOptions, ...others }: Partial<UniversalHandlerOptions>,
 ): CommonRpcOptions {
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) {
-    throw new TypeError(`${unknown} cannot be set for one service here; only jsonOptions can`);
+    throw new TypeError(`${unknown} cannot be set for a single service; only jsonOptions can`);
   }
   return { ...common, jsonOptions: { ...common.jsonOptions, ...jsonOptions } };
 }

@@ -24,11 +24,11 @@ type OneMessageSpec = Extract<
 >;
 
 /**
- * Serves a method whose clients send one message, over gRPC, gRPC-Web and Connect.
+ * Serves a method with a single request message over gRPC, gRPC-Web and Connect.
  *
- * Connect's own handlers serve every kind of method by a chain of asynchronous iterators, which
- * takes some 50 KB for each call in progress. Here a call that waits for its implementation is one
- * promise. The formats are Connect's functions.
+ * The handlers of Connect serve every kind of method through a chain of asynchronous iterators,
+ * which takes about 50 KB for each call in progress. Here, a call that waits for its implementation
+ * is one promise. Messages are serialized by the functions of Connect.
  */
 export function oneMessageRpc(spec: OneMessageSpec, options: CommonRpcOptions): Handler {
   const { method } = spec;
@@ -140,7 +140,7 @@ function decodeBase64(text: string): Uint8Array {
   }
 }
 
-/** Ends the call at its deadline: its signal aborts, which whatever it waits for listens to. */
+/** Aborts the signal of the call at its deadline. */
 function endAfter(timeoutMs: number, request: Request): void {
   const timer = setTimeout(() => {
     request.abort(new ConnectError("the operation timed out", Code.DeadlineExceeded));

@@ -2,16 +2,16 @@ import type { JsonReadOptions, JsonWriteOptions } from "@bufbuild/protobuf";
 import type { Compression } from "@connectrpc/connect/protocol";
 import type { RpcErrors } from "./rpc_errors.ts";
 
-/** What all RPCs have in common. */
+/** Options that all RPCs share. */
 export interface CommonRpcOptions {
   readonly errors: RpcErrors;
   readonly compressions: readonly Compression[];
   readonly jsonOptions: Partial<JsonReadOptions & JsonWriteOptions>;
-  /** Largest request message, in bytes, compressed or not. */
+  /** Maximum size of a request message, in bytes, compressed or not. */
   readonly maxRequestBytes: number;
   /**
-   * Time for a client to send its request, in milliseconds: all of it where it is one message, and
-   * for each silence where it is a stream.
+   * Maximum time for a client to send its request, in milliseconds: for the whole of a single
+   * message; between the chunks of a stream.
    */
   readonly requestTimeoutMs: number;
 }

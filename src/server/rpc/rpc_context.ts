@@ -4,7 +4,7 @@ import { fromHeaders } from "../fields.ts";
 import type { Fields, Request } from "../handler.ts";
 import type { Wire } from "./wire.ts";
 
-/** What an RPC's implementation is told of its call. Most ask for little of it. */
+/** The context that the implementation of an RPC receives. Fields are created on first access. */
 export class RpcContext implements HandlerContext {
   readonly method: DescMethod;
   readonly #request: Request;
@@ -60,12 +60,12 @@ export class RpcContext implements HandlerContext {
     return this.#request.url;
   }
 
-  /** What the implementation has set so far. */
+  /** The header fields that the implementation has set so far. */
   get headerFields(): Fields | undefined {
     return this.#responseHeader && fromHeaders(this.#responseHeader);
   }
 
-  /** Undefined when the implementation has set none. */
+  /** Undefined if the implementation has set none. */
   get trailer(): Headers | undefined {
     return this.#responseTrailer;
   }

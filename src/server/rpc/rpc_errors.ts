@@ -10,16 +10,16 @@ import { type Logger, RecordLimit } from "../../log/mod.ts";
 import { answerTo, DATABASE_ERROR_ANSWERS } from "../database_errors.ts";
 import type { Request } from "../handler.ts";
 
-/** The request that an RPC came in, for interceptors. */
+/** The HTTP request of an RPC, for interceptors. */
 export const requestKey: ContextKey<Request | undefined> = createContextKey<Request | undefined>(
   undefined,
   { description: "request" },
 );
 
 /**
- * Decides what clients are told of errors. Database errors are answered by the table of
- * `docs/errors.md`; all others that no RPC meant for its clients are hidden, because their text may
- * say anything. What is hidden is logged, a repetition only now and then.
+ * Maps errors to what clients see. Database errors are mapped by the table in `docs/errors.md`. All
+ * others that are not ConnectErrors of the implementation become INTERNAL, because their text may
+ * contain internal details. Hidden errors are logged; repetitions only occasionally.
  */
 export class RpcErrors {
   readonly #logger: Logger;
@@ -29,7 +29,7 @@ export class RpcErrors {
     this.#logger = logger;
   }
 
-  /** The error that the client is to get; notes in the request how its RPC ended. */
+  /** Returns the error for the client, and records the result of the RPC in the request. */
   answer(reason: unknown, request: Request, method: string): ConnectError {
     const error = publicError(reason, request);
     this.#logCause(method, error);
@@ -37,7 +37,7 @@ export class RpcErrors {
     return error;
   }
 
-  /** For RPCs that Connect runs. */
+  /** For RPCs that Connect serves. */
   readonly interceptor: Interceptor = (next) => async (call) => {
     const request = call.contextValues.get(requestKey)!;
     const method = `/${call.service.typeName}/${call.method.name}`;
@@ -82,14 +82,16 @@ async function* told<T>(
 
 function publicError(reason: unknown, request: Request): ConnectError {
   if (reason instanceof DatabaseError) {
-    // An operation that was aborted together with its RPC says only that; the signal knows why.
+    // An operation that was aborted with its RPC reports only that; the signal has the reason.
     const { signal } = request;
     const endedWithRpc = reason.code === "ABORTED" && signal.aborted && reason !== signal.reason;
     return endedWithRpc ? publicError(signal.reason, request) : answerTo(reason);
   }
   const isDeadline = reason instanceof ConnectError && reason.code === Code.DeadlineExceeded;
-  // Whatever failed because of it, such as the reading of its request, is no fault of this service.
-  if (request.hasLeft && !isDeadline) return new ConnectError("the client has left", Code.Canceled);
+  // Errors caused by the disconnect, such as a failed read of the request, are not bugs.
+  if (request.hasLeft && !isDeadline) {
+    return new ConnectError("the client has disconnected", Code.Canceled);
+  }
   if (reason instanceof ConnectError) return reason;
   return new ConnectError("internal error", Code.Internal, undefined, undefined, reason);
 }

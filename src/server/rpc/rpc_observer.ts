@@ -3,11 +3,11 @@ import { codeFromHttpStatus, codeToString } from "@connectrpc/connect/protocol-c
 import type { Handler, Request, Response } from "../handler.ts";
 import { outcomeOf, type Protocol, protocolOf } from "../outcome.ts";
 
-/** An RPC method of this server, or all that it does not know together. */
+/** An RPC method of this server; all unknown methods count as one. */
 export interface RpcMethod {
-  /** Such as `treasury.v1.Health/GetHealth`; `unknown` for paths at which there is none. */
+  /** Such as `treasury.v1.Health/GetHealth`; `unknown` for unknown paths. */
   readonly method: string;
-  /** Whether requests or responses can be many. */
+  /** Whether requests or responses are streamed. */
   readonly isStream: boolean;
 }
 
@@ -16,28 +16,28 @@ export interface RpcCall extends RpcMethod {
   readonly protocol: Exclude<Protocol, "http">;
 }
 
-/** Header fields of a call, by their names in lower case. */
+/** Reads a header field of a call by its name in lower case. */
 export type ReadField = (name: string) => string | undefined;
 
-/** Hears of every RPC, for metrics and traces. Must not throw. */
+/** Is notified of every RPC, for metrics and traces. Must not throw. */
 export interface RpcObserver {
-  /** A call with this header begins. The result hears how it goes on. */
+  /** Called at the start of a call, with its header. The result observes the rest of the call. */
   readonly begin: (call: RpcCall, field: ReadField) => RunningRpc;
 }
 
-/** The observer's view of one call. */
+/** Observes one call. */
 export interface RunningRpc {
-  /** Runs the handler; inside of an asynchronous context, for instance that of a span. */
+  /** Runs the handler, within an asynchronous context such as that of a span. */
   readonly run?: (<T>(handle: () => T) => T) | undefined;
   /**
-   * The answer has been sent or given up. Called once.
+   * Called once, when the answer has been sent or abandoned.
    *
    * @param code `ok`, or the name of a Connect code such as `deadline_exceeded`.
    */
   readonly end: (code: string) => void;
 }
 
-/** Tells the observer of every RPC that comes to the handler. */
+/** Notifies the observer of every RPC of the handler. */
 export function observed(
   inner: Handler,
   observer: RpcObserver | undefined,
@@ -65,7 +65,9 @@ export function observed(
   };
 }
 
-/** What streams does so when its answer is asked for, in the context of who asks. */
+/**
+ * A stream runs when it is read, in the context of its reader, so each read is run in the RPC's.
+ */
 function runEach<T>(
   body: AsyncIterable<T>,
   run: NonNullable<RunningRpc["run"]>,
@@ -82,7 +84,7 @@ function runEach<T>(
   };
 }
 
-/** A refusal that came before the RPC has only its HTTP status. */
+/** A refusal before the RPC started has only an HTTP status. */
 function codeOf(request: Request, status: number): string {
   const outcome = outcomeOf(request) ?? codeFromHttpStatus(status);
   return outcome === "ok" ? outcome : codeToString(outcome);

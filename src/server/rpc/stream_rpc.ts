@@ -16,7 +16,7 @@ import type { CommonRpcOptions } from "./options.ts";
 import { methodNotAllowed, unsupportedMediaType, versionNotSupported } from "./refusals.ts";
 import { requestKey } from "./rpc_errors.ts";
 
-/** Serves a method whose clients send a stream of messages, by Connect's own handlers. */
+/** Serves a method with a stream of request messages, by the handlers of Connect. */
 export function streamRpc(spec: MethodImplSpec, options: CommonRpcOptions): Handler {
   const { compressions, errors, jsonOptions, maxRequestBytes, requestTimeoutMs } = options;
   const common = {
@@ -46,7 +46,7 @@ export function streamRpc(spec: MethodImplSpec, options: CommonRpcOptions): Hand
   };
 }
 
-/** Cuts timeouts down to what a timer can wait for. */
+/** Limits timeouts to the maximum delay of a timer. */
 function withTimersThatHold(request: Request): Headers {
   const { header } = request;
   if (isTooLong(true, request.field("connect-timeout-ms"))) {
@@ -74,7 +74,7 @@ function toResponse({ status, header, body, trailer }: UniversalServerResponse, 
     trailer() {
       readableMessage(trailer);
       const code = Number(trailer.get("grpc-status") ?? 0);
-      // An error of the protocol comes before any interceptor.
+      // A protocol error occurs before any interceptor runs.
       request.outcome ??= code === 0 ? "ok" : code;
       return fromHeaders(trailer);
     },
@@ -90,7 +90,7 @@ async function* limited(body: RequestBody, silenceMs: number): AsyncGenerator<Ui
       yield chunk.value;
     }
   } finally {
-    // Not awaited: with a read pending it would wait for the client.
+    // Not awaited: with a pending read it would wait for the client.
     chunks.return?.().catch(() => {});
   }
 }

@@ -1,12 +1,12 @@
 import type { Request } from "../handler.ts";
 
-/** How a call with one request message looks on the wire. */
+/** Encoding of a call with one request message. */
 export interface Wire {
   readonly kind: "grpc" | "grpc-web" | "grpc-web-text" | "connect-stream" | "connect-unary";
   readonly protocolName: "grpc" | "grpc-web" | "connect";
-  /** Protobuf's binary format, not JSON. */
+  /** Protobuf's binary format rather than JSON. */
   readonly isBinary: boolean;
-  /** Of the answer. */
+  /** Content type of the answer. */
   readonly contentType: string;
   /** Header fields, by their names in lower case. */
   readonly encoding: string;
@@ -21,7 +21,7 @@ const GRPC = {
 } as const;
 const CONNECT = { protocolName: "connect", timeout: "connect-timeout-ms" } as const;
 
-/** What each media type means, with the suffix that says the format. */
+/** The protocols by media type, with the separator of the format suffix. */
 const KINDS = [
   ["application/grpc", "+", { ...GRPC, kind: "grpc", protocolName: "grpc" }],
   ["application/grpc-web", "+", { ...GRPC, kind: "grpc-web", protocolName: "grpc-web" }],
@@ -40,7 +40,7 @@ const KINDS = [
   }],
 ] as const;
 
-/** Text is UTF-8, and some clients say so. */
+/** Text is UTF-8, which some clients declare. */
 const CHARSETS = ["", ";charset=utf-8", "; charset=utf-8", ";charset=utf8", "; charset=utf8"];
 
 const WIRES = new Map<string, Wire>();
@@ -58,7 +58,7 @@ for (const [type, separator, kind] of KINDS) {
 }
 
 /**
- * Finds out what a request speaks; undefined when it is nothing that an RPC could answer.
+ * Returns the encoding of a request; undefined if it is no RPC.
  *
  * Sources: gRPC over HTTP/2, gRPC-Web and Connect protocol references.
  */
