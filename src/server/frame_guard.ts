@@ -73,12 +73,12 @@ const PROVOKED: ReadonlySet<number> = new Set([
  * Payloads pass through without being read or copied.
  *
  * - GOAWAY is dropped: on Deno 2.9.4 to at least 2.9.6 it can abort the process
- * (denoland/deno issue 36788). A server opens no streams, so a GOAWAY of a client requires nothing
- *   of it (RFC 9113, section 6.8); the event `leaving` reports it.
+ *   (denoland/deno issue 36788). A server opens no streams, so a GOAWAY of a client requires
+ *   nothing of it (RFC 9113, section 6.8); the event `leaving` reports it.
  * - An acknowledgement of a PING that was not sent is dropped, because node:http2 would close the
  *   connection.
  * - Frames that cause work at no cost for the client have a budget; a client that exceeds it is
- * disconnected with ENHANCE_YOUR_CALM (RFC 9113, section 10.5). These are resets (CVE-2023-44487),
+ *   disconnected with ENHANCE_YOUR_CALM (RFC 9113, section 10.5). These are resets (CVE-2023-44487),
  *   resets that the client provokes (CVE-2025-8671), SETTINGS and PING (CVE-2019-9515,
  *   CVE-2019-9512), PRIORITY (CVE-2019-9513), empty DATA (CVE-2019-9518), CONTINUATION
  *   (CVE-2024-27316) and unknown frames. WINDOW_UPDATE does not count: a client sends it for data

@@ -8,7 +8,7 @@ import { protocolOf } from "./outcome.ts";
  * status UNIMPLEMENTED, Connect gets an error in JSON, everything else plain text.
  */
 export function notFound(request: Request): Response {
-  const error = new ConnectError(`nothing answers at ${request.path}`, Code.Unimplemented);
+  const error = new ConnectError(`unknown path ${request.path}`, Code.Unimplemented);
   if (protocolOf(request) !== "http") request.outcome = error.code;
   return errorAnswer(request, error, 404);
 }

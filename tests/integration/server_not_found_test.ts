@@ -6,7 +6,7 @@ import { Health as GrpcHealth } from "../../gen/grpc/health/v1/health_pb.ts";
 import { firstOf, nameOf, RpcConnection, WIRES } from "../support/rpc_clients.ts";
 import { startServer } from "../support/server.ts";
 
-const MESSAGE = "nothing answers at /grpc.health.v1.Health/Check";
+const MESSAGE = "unknown path /grpc.health.v1.Health/Check";
 
 /** A service that the test server does not have. */
 for (const wire of WIRES) {
@@ -16,7 +16,7 @@ for (const wire of WIRES) {
     const client = connection.client(GrpcHealth);
     const isUnimplemented = (error: unknown) =>
       error instanceof ConnectError && error.code === Code.Unimplemented &&
-      error.rawMessage.startsWith("nothing answers at /grpc.health.v1.Health/");
+      error.rawMessage.startsWith("unknown path /grpc.health.v1.Health/");
     await assert.rejects(client.check({}), isUnimplemented);
     await assert.rejects(firstOf((options) => client.watch({}, options)), isUnimplemented);
   });
@@ -60,7 +60,7 @@ Deno.test("not found: everything else gets plain text", async () => {
   const response = await fetch(new URL("/missing?secret=1", server.url));
   assert.equal(response.status, 404);
   assert.equal(response.headers.get("content-type"), "text/plain; charset=utf-8");
-  assert.equal(await response.text(), "404 Not Found: nothing answers at /missing\n");
+  assert.equal(await response.text(), "404 Not Found: unknown path /missing\n");
 });
 
 Deno.test("not found: a wrong method says which one is right", async () => {
@@ -103,5 +103,5 @@ Deno.test("not found: a two-way stream over HTTP/1.1 is told that it needs HTTP/
     body: new Uint8Array(5),
   });
   assert.equal(response.status, 505);
-  assert.match(await response.text(), /needs HTTP\/2/);
+  assert.match(await response.text(), /requires HTTP\/2/);
 });

@@ -5,7 +5,7 @@ import { grpcStatus } from "../../../src/server/error_answer.ts";
 Deno.test("gRPC message: only what the protocol asks for stays escaped", () => {
   for (
     const [text, expected] of [
-      ["nothing answers at /a.b/C", "nothing answers at /a.b/C"],
+      ["unknown path /a.b/C", "unknown path /a.b/C"],
       ["a, b: c; d=e & f? [g] 'h' ~", "a, b: c; d=e & f? [g] 'h' ~"],
       ["100% done", "100%25 done"],
       ["%2F", "%252F"],
