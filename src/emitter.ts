@@ -1,11 +1,12 @@
-/** Hears of each event. */
+/** A function that is called with each event. */
 export type Listener<Event> = (event: Event) => void;
 
 /**
- * Tells its listeners of events, in the order in which they subscribed.
+ * Calls listeners with events, in the order in which the listeners subscribed.
  *
- * An event goes to those who are subscribed when {@linkcode Emitter.emit} is called. An event that a
- * listener emits waits until all have heard the present one, so everyone hears the same order.
+ * An event goes to the listeners that are subscribed when {@linkcode Emitter.emit} is called. An
+ * event that a listener emits is delivered after the current one, so all listeners see the same
+ * order.
  *
  * ```ts
  * import assert from "node:assert/strict";
@@ -22,27 +23,26 @@ export type Listener<Event> = (event: Event) => void;
  */
 export class Emitter<Event> {
   readonly #onError: (error: unknown) => void;
-  /** Replaced when it changes, so that an event keeps the listeners that it was emitted for. */
+  /** Replaced on each change, so that an event keeps the listeners that it was emitted to. */
   #subscriptions: readonly Subscription<Event>[] = [];
   readonly #pending: (readonly [Event, readonly Subscription<Event>[]])[] = [];
   #isEmitting = false;
 
   /**
-   * An emitter without listeners. A listener that throws stops neither the others nor the caller of
-   * {@linkcode Emitter.emit}.
+   * Creates an emitter without listeners. An error of a listener affects neither the other
+   * listeners nor the caller of {@linkcode Emitter.emit}.
    *
-   * @param onError Gets what a listener throws; must not throw itself. Default: it becomes an
-   * uncaught error of the process.
+   * @param onError Called with errors of listeners; must not throw. Default: throws them as
+   * uncaught errors of the process.
    */
   constructor(onError: (error: unknown) => void = throwUncaught) {
     this.#onError = onError;
   }
 
   /**
-   * Calls the listener for every event from now on. Each subscription is its own: a function that
-   * is subscribed twice is called twice.
+   * Calls the listener for each event from now on. Subscribing a function twice calls it twice.
    *
-   * @returns The function that ends this subscription.
+   * @returns A function that ends this subscription.
    */
   subscribe(listener: Listener<Event>): () => void {
     const subscription = { listener };
@@ -52,7 +52,7 @@ export class Emitter<Event> {
     };
   }
 
-  /** Calls every listener, and returns when all have been called, unless a listener emits. */
+  /** Calls every listener before it returns, except when called by a listener. */
   emit(event: Event): void {
     this.#pending.push([event, this.#subscriptions]);
     if (this.#isEmitting) return;
@@ -81,12 +81,12 @@ export class Emitter<Event> {
   }
 }
 
-/** An object, so that the same function can be in several. */
+/** An object, so that a function can be subscribed several times. */
 interface Subscription<Event> {
   readonly listener: Listener<Event>;
 }
 
-/** As `reportError` does, which not every runtime has. */
+/** Like `reportError`, which some runtimes lack. */
 function throwUncaught(error: unknown): void {
   queueMicrotask(() => {
     throw error;

@@ -47,7 +47,7 @@ async function serve(config: Config, telemetry: Telemetry): Promise<void> {
   using metrics = new Metrics({ version, runtime });
   const observers = tracing === undefined ? metrics : combineObservers(metrics, tracing);
   const expose = (accept: string | null) => metrics.expose(accept);
-  // First, so that it is closed last and reports the shutdown too.
+  // First, so that it is closed last and also covers the shutdown.
   await using metricsServer = config.metrics.address && new MetricsServer({
     address: config.metrics.address,
     limits: config.server,
@@ -58,7 +58,7 @@ async function serve(config: Config, telemetry: Telemetry): Promise<void> {
   await using parts = new AsyncDisposableStack();
   const database = parts.adopt(
     createDatabase(config, telemetry, observers.databaseObserver),
-    // By now every request has ended, so running operations have no caller.
+    // All requests have ended, so running operations have no caller.
     (database) => database.close({ timeoutMs: DATABASE_CLOSE_TIMEOUT_MS }),
   );
   parts.use(stopUseOnSignal(database, logger));

@@ -5,9 +5,9 @@ import type { Logger } from "./log/mod.ts";
 const SIGNAL: Deno.Signal | undefined = Deno.build.os === "windows" ? undefined : "SIGUSR2";
 
 /**
- * Lets an operator stop the database access of a running service with SIGUSR2, and resume it with the
- * same signal: each signal toggles it. Until this is disposed, SIGUSR2 does not end the process. It
- * gives an attacker no new power, because whoever may send a signal may also kill the process.
+ * Lets an operator stop the database access of a running service with SIGUSR2, and resume it with
+ * the same signal. Until disposal, SIGUSR2 does not terminate the process. This is no security
+ * risk: anyone who may send a signal may also kill the process.
  */
 export function stopUseOnSignal(
   { pools }: Pick<DatabaseManager, "pools">,

@@ -5,8 +5,8 @@ const STOP_SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   : ["SIGINT", "SIGTERM"];
 
 /**
- * One Ctrl-C can arrive twice: the terminal sends SIGINT to the whole process group, and `deno task`
- * and npx forward it. A signal later than this counts as a second one.
+ * A single Ctrl-C can arrive twice: the terminal sends SIGINT to the whole process group, and
+ * `deno task` and npx forward it. Only a signal after this delay counts as a second one.
  */
 const SAME_SIGNAL_MS = 500;
 

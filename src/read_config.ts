@@ -2,9 +2,9 @@ import { ConfigError, ConfigSource, databaseNaming, environmentNames } from "./c
 
 /**
  * Opens the settings of this process: its environment and the `.env` file in the working directory.
- * Reads no other variables, so Deno needs permission for these only.
+ * Reads only the variables of known settings, so Deno needs no other permission.
  *
- * @throws {ConfigError} If no setting says which database to use, or `.env` cannot be read.
+ * @throws {ConfigError} If no setting configures the database, or `.env` cannot be read.
  */
 export function openConfigSource(): ConfigSource {
   const env = Object.fromEntries(environmentNames.map((name) => [name, Deno.env.get(name)]));

@@ -1,15 +1,15 @@
 /**
- * Which versions of Deno are safe for this service in production.
+ * Which Deno versions are safe in production.
  *
- * Its HTTP/2 is Deno's `node:http2`, in which every version has one of two defects:
+ * The service uses `node:http2`, which has one of two bugs in every Deno version:
  *
- * - below 2.9.4, a session that has closed is never released. Alive after a forced GC, of 1,000 on a
- *   bare server: 2.7.14, 2.8.3, 2.9.0 and 2.9.3: 1,000; 2.9.4 and 2.9.6: 0. With this service's
- *   calls that is 20 to 60 KB for each closed connection;
- * - from 2.9.4 on, a client's GOAWAY can abort the process (denoland/deno issue 36788). That one is
- *   harmless here, because `src/server` drops the frame before `node:http2` sees it.
+ * - before 2.9.4, closed sessions are never released. Of 1,000 sessions of a bare server, alive
+ *   after a forced garbage collection: 1,000 on 2.7.14, 2.8.3, 2.9.0 and 2.9.3; none on 2.9.4 and
+ *   2.9.6. With the calls of this service that is 20 to 60 KB for each closed connection;
+ * - since 2.9.4, a GOAWAY of a client can abort the process (denoland/deno issue 36788).
+ *   `src/server` prevents this: it drops the frame before `node:http2` sees it.
  *
- * `deno task bench:runtime --deno X.Y.Z` shows whether another version has one of them.
+ * `deno task bench:runtime --deno X.Y.Z` tests whether a version has one of them.
  *
  * @module
  */
@@ -21,8 +21,8 @@ export const FIRST_WITHOUT_LEAK = "2.9.4";
 export const NEWEST_TRIED = "2.9.6";
 
 /**
- * `safe`: neither leaks nor crashes in the benchmark. `leaks`: each closed HTTP/2 connection stays in
- * memory. `untried`: not tested.
+ * `safe`: neither leaks nor crashes in the benchmark. `leaks`: each closed HTTP/2 connection stays
+ * in memory. `untried`: not tested.
  */
 export type RuntimeSafety = "safe" | "leaks" | "untried";
 

@@ -14,7 +14,7 @@ export function describeStartFailure(error: unknown, { server, metrics }: Config
     return `Permission denied to listen on ${address}: set SERVER_PORT to a port above 1023`;
   }
   if (code === "EADDRNOTAVAIL") {
-    return `The address ${address} is not an address of this machine: change SERVER_HOST`;
+    return `${address} is not an address of this machine: change SERVER_HOST`;
   }
   return "The service failed";
 }

@@ -1,7 +1,7 @@
 /**
- * Time: a clock that tests can replace, deadlines, and waits that an `AbortSignal` ends. It knows
- * nothing of this service. A signal's reason is always passed on as it is: who aborted tells by it
- * what ended.
+ * Timers and deadlines: a clock that tests can replace, time limits, and waits that an
+ * `AbortSignal` ends. Independent of the rest of the service. The reason of a signal is always
+ * passed on unchanged, so that callers can tell what aborted.
  *
  * @module
  */
@@ -9,12 +9,14 @@
 /** Handle of a timer, as `setTimeout` returns it. */
 export type TimerHandle = ReturnType<typeof setTimeout>;
 
-/** The longest delay of a timer, in milliseconds (24.8 days): `setTimeout` fires at once for more. */
+/**
+ * Maximum delay of a timer, in milliseconds (24.8 days). `setTimeout` fires immediately for more.
+ */
 export const MAX_TIMER_MS: number = 2 ** 31 - 1;
 
-/** Where time comes from; replaced in tests in which time decides. */
+/** A source of time, which tests replace. */
 export interface Clock {
-  /** Monotonic milliseconds; only differences mean something. */
+  /** Monotonic milliseconds; only differences are meaningful. */
   now(): number;
   /** As the global function; `delayMs` is at most {@linkcode MAX_TIMER_MS}. */
   setTimeout(callback: () => void, delayMs: number): TimerHandle;
@@ -30,18 +32,18 @@ export const systemClock: Clock = {
 };
 
 /**
- * A signal that aborts with the first of several. Disposing it takes its listeners away.
+ * A signal that aborts with the first of several signals. Disposal removes its listeners.
  *
- * `AbortSignal.any` is not used because its listeners are the only end that it has: whoever leaves
- * one on its result keeps that result for as long as the longest-lived of the signals. With a signal
- * that lives as long as the process that is 1.2 KB (measured on Deno 2.9.6) each time.
+ * `AbortSignal.any` has no way to remove them: a listener on its result keeps that result alive as
+ * long as the longest-lived source signal. With a signal that lives as long as the process, that
+ * leaks 1.2 KB each time (measured on Deno 2.9.6).
  */
 export class AnySignal implements Disposable {
-  /** Aborts with the reason of the first that aborts. */
+  /** Aborts with the reason of the first source signal that aborts. */
   readonly signal: AbortSignal;
   readonly #dispose: () => void;
 
-  /** Listens to all of them; has aborted already when one of them has. */
+  /** Listens to all signals; aborts immediately if one of them has already aborted. */
   constructor(signals: readonly AbortSignal[]) {
     const controller = new AbortController();
     this.signal = controller.signal;
@@ -56,27 +58,27 @@ export class AnySignal implements Disposable {
     };
   }
 
-  /** Stops listening; the signal does not abort any more. */
+  /** Removes the listeners; the signal no longer aborts. */
   [Symbol.dispose](): void {
     this.#dispose();
   }
 }
 
-/** How long a {@linkcode Deadline} is away, and what else ends it. */
+/** The time limit of a {@linkcode Deadline}, and a signal that ends it earlier. */
 export interface DeadlineOptions {
-  /** From now on. More than {@linkcode MAX_TIMER_MS}, such as Infinity, means no time limit. */
+  /** Milliseconds from now. More than {@linkcode MAX_TIMER_MS}, such as Infinity: no time limit. */
   readonly timeoutMs: number;
-  /** Makes the reason for a timeout; by default a `TimeoutError`, as `AbortSignal.timeout` has. */
+  /** Creates the reason of a timeout. Default: a `TimeoutError`, as with `AbortSignal.timeout`. */
   readonly onTimeout?: (() => Error) | undefined;
-  /** Aborts the deadline's signal as well, for the same reason. */
+  /** Also aborts the signal of the deadline, with the same reason. */
   readonly signal?: AbortSignal | undefined;
-  /** The machine's by default. */
+  /** Default: the clock of the machine. */
   readonly clock?: Clock | undefined;
 }
 
 /**
- * A signal that aborts after a time or together with another signal, whichever comes first.
- * Disposing it takes its timer and listener away, which `AbortSignal.timeout` and `AbortSignal.any`
+ * A signal that aborts after a time limit or together with another signal, whichever is first.
+ * Disposal removes its timer and listener, which `AbortSignal.timeout` and `AbortSignal.any`
  * cannot.
  *
  * ```ts
@@ -94,7 +96,7 @@ export class Deadline implements Disposable {
   readonly signal: AbortSignal;
   readonly #dispose: () => void;
 
-  /** The time begins now. */
+  /** Starts the time limit. */
   constructor({ timeoutMs, onTimeout, signal: parent, clock = systemClock }: DeadlineOptions) {
     const controller = new AbortController();
     this.signal = controller.signal;
@@ -113,28 +115,28 @@ export class Deadline implements Disposable {
     };
   }
 
-  /** Ends the time limit and stops listening; the signal does not abort any more. */
+  /** Removes timer and listener; the signal no longer aborts. */
   [Symbol.dispose](): void {
     this.#dispose();
   }
 }
 
 /**
- * One time limit for many items, with one timer for all of them. An item costs an entry of a map:
- * to set and clear a timer for each would take longer than most of what is limited by it.
+ * One timeout for many items, with a single timer. An item costs a map entry; setting and clearing
+ * a timer for each would take longer than most of the operations that it limits.
  */
 export class SharedTimeout<T> {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #onTimeout: (item: T, elapsedMs: number) => void;
-  /** In the order in which they were added, so the first is always the next to be due. */
+  /** In the order of adding, so that the first is the next to expire. */
   readonly #since = new Map<T, number>();
   #timer: TimerHandle | undefined;
 
   /**
    * Starts no timer before the first item.
    *
-   * @param onTimeout Gets items that have been deleted, after `timeoutMs` or a little more.
+   * @param onTimeout Called with an item that has been removed after `timeoutMs` or slightly more.
    */
   constructor(clock: Clock, timeoutMs: number, onTimeout: (item: T, elapsedMs: number) => void) {
     this.#clock = clock;
@@ -142,18 +144,18 @@ export class SharedTimeout<T> {
     this.#onTimeout = onTimeout;
   }
 
-  /** The item's time begins now. It must not be here already. */
+  /** Starts the timeout of an item, which must not have been added already. */
   add(item: T): void {
     this.#since.set(item, this.#clock.now());
     if (this.#timer === undefined) this.#wakeIn(this.#timeoutMs);
   }
 
-  /** Ends the item's time. The timer goes on, and may find nothing to do. */
+  /** Removes an item. The timer keeps running and may find nothing expired. */
   delete(item: T): void {
     this.#since.delete(item);
   }
 
-  /** Ends every item's time, and the timer. */
+  /** Removes all items and the timer. */
   clear(): void {
     this.#since.clear();
     this.#clock.clearTimeout(this.#timer);
@@ -176,8 +178,8 @@ export class SharedTimeout<T> {
 }
 
 /**
- * Settles as `promise` does, or rejects with the signal's reason as soon as it aborts. The promise
- * itself is not stopped; its late result or error is dropped.
+ * Settles like `promise`, or rejects with the reason of the signal as soon as it aborts. The
+ * promise itself is not stopped; its later result or error is ignored.
  *
  * @param reasonOf Makes the error to reject with; default: the signal's reason.
  * @throws What `promise` rejects with, or the signal's reason.
@@ -193,7 +195,7 @@ export async function abortable<T>(
   signal.addEventListener("abort", onAbort, { once: true });
   if (signal.aborted) onAbort();
   try {
-    // In this order: a result that is there already is not dropped.
+    // Awaited first, so that an existing result is not lost.
     return await Promise.race([promise, aborted.promise]);
   } finally {
     signal.removeEventListener("abort", onAbort);
@@ -201,7 +203,7 @@ export async function abortable<T>(
 }
 
 /**
- * Waits; at most {@linkcode MAX_TIMER_MS}.
+ * Waits for at most {@linkcode MAX_TIMER_MS}.
  *
  * @param reasonOf As for {@linkcode abortable}.
  * @throws The signal's reason, when it aborts first.
@@ -222,5 +224,5 @@ export async function sleep(
 }
 
 function timeoutError(timeoutMs: number): Error {
-  return new DOMException(`Not done within ${timeoutMs} ms`, "TimeoutError");
+  return new DOMException(`Timed out after ${timeoutMs} ms`, "TimeoutError");
 }

@@ -3,15 +3,15 @@ import type { AccessMode, DatabaseManager } from "../../database/mod.ts";
 import { DurationHistogram } from "./duration_histogram.ts";
 import { reportStates, snapshotGauge } from "./snapshot.ts";
 
-/** What the metrics of up and down are read from. */
+/** The part of the manager that the availability metrics read. */
 export type WatchedDatabase = Pick<DatabaseManager, "state" | "accessMode" | "onStateChange">;
 
 const ACCESS_MODES: readonly AccessMode[] = ["READ_WRITE", "READ_ONLY", "UNAVAILABLE"];
 
-/** The specification wants a recovery in less than 60 seconds. */
+/** Bucket bounds in seconds; the specification requires recovery in less than 60 seconds. */
 const RECOVERY_BUCKETS = [0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600];
 
-/** Whether the database is up, what it allows, and how long its outages last. */
+/** Whether the database is up, its access mode, and the duration of outages. */
 export function addAvailabilityMetrics(registry: Registry, database: WatchedDatabase): void {
   snapshotGauge(registry, {
     name: "treasury_database_up",
@@ -19,7 +19,7 @@ export function addAvailabilityMetrics(registry: Registry, database: WatchedData
   }, (report) => report(Number(database.state === "connected")));
   snapshotGauge(registry, {
     name: "treasury_database_access_mode",
-    help: "1 for what the database allows at the moment, 0 for all others.",
+    help: "1 for the current access mode of the database, 0 for the others.",
     labels: ["mode"],
   }, (report) =>
     reportStates(ACCESS_MODES, database.accessMode, (value, mode) => {
@@ -28,29 +28,29 @@ export function addAvailabilityMetrics(registry: Registry, database: WatchedData
   addOutageMetrics(registry, database);
 }
 
-/** An outage begins when a connected database is lost, and ends when it is connected again. */
+/** An outage begins when the connection to the database is lost, and ends when it is restored. */
 function addOutageMetrics(registry: Registry, database: WatchedDatabase): void {
   let lostAt: number | undefined;
   let lastRecoveryMs = 0;
   const outages = new Counter({
     name: "treasury_database_outages_total",
-    help: "Times that a connected database was lost.",
+    help: "Number of times that the connection to the database was lost.",
     registers: [registry],
   });
   const recovery = new DurationHistogram({
     name: "treasury_database_recovery_duration_seconds",
-    help: "Length of outages that are over.",
+    help: "Duration of completed outages.",
     labels: [],
     buckets: RECOVERY_BUCKETS,
     registry,
   }).child();
   snapshotGauge(registry, {
     name: "treasury_database_outage_duration_seconds",
-    help: "Length of the outage that goes on, 0 while there is none.",
+    help: "Duration of the current outage, 0 while there is none.",
   }, (report) => report(lostAt === undefined ? 0 : (performance.now() - lostAt) / 1000));
   snapshotGauge(registry, {
     name: "treasury_database_last_recovery_duration_seconds",
-    help: "Length of the last outage that is over, 0 before the first.",
+    help: "Duration of the last completed outage, 0 before the first.",
   }, (report) => report(lastRecoveryMs / 1000));
 
   database.onStateChange(({ state, previous }) => {

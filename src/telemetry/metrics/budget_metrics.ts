@@ -2,7 +2,7 @@ import type { Registry } from "prom-client";
 import type { ConnectionBudget, DatabaseManager } from "../../database/mod.ts";
 import { snapshotGauge } from "./snapshot.ts";
 
-/** The connection budget; absent while it is unknown. */
+/** The connection budget; no values while it is unknown. */
 export function addBudgetMetrics(
   registry: Registry,
   database: Pick<DatabaseManager, "connectionBudget">,
@@ -16,6 +16,6 @@ export function addBudgetMetrics(
         if (budget !== undefined) report(read(budget));
       },
     );
-  gauge("needed", "Connections that all replicas may open together.", ({ needed }) => needed);
-  gauge("available", "Connections that are left for them.", ({ available }) => available);
+  gauge("needed", "Maximum number of connections of all instances.", ({ needed }) => needed);
+  gauge("available", "Connections available to all instances.", ({ available }) => available);
 }

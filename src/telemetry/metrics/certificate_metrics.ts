@@ -3,7 +3,7 @@ import type { Registry } from "prom-client";
 import type { PoolName } from "../../database/mod.ts";
 import { type Report, snapshotGauge } from "./snapshot.ts";
 
-/** Whose certificate it is; see docs/observability.md. */
+/** Owner of the certificate; see docs/observability.md. */
 type CertificateName = "server" | "database" | "database_read";
 
 const OF_POOL: Readonly<Record<PoolName, CertificateName>> = {
@@ -12,9 +12,9 @@ const OF_POOL: Readonly<Record<PoolName, CertificateName>> = {
 };
 
 /**
- * When certificates expire, as a time and not as what is left of it, as other exporters do it
- * (`probe_ssl_earliest_cert_expiry`): it is right also when nobody has looked for long. What is not
- * known is not shown.
+ * Expiry times of certificates. A time rather than the remaining time, as in other exporters
+ * (`probe_ssl_earliest_cert_expiry`), because it stays correct between two scrapes. Unknown
+ * certificates have no value.
  */
 export class CertificateMetrics {
   readonly #expiry = new Map<CertificateName, Date>();
@@ -23,18 +23,19 @@ export class CertificateMetrics {
   constructor(registry: Registry) {
     snapshotGauge(registry, {
       name: "treasury_tls_certificate_expiry_seconds",
-      help: "When a TLS certificate expires, in seconds since 1970 (not the time that is left): " +
-        "of this service (server), of the database as it was last seen (database, database_read).",
+      help:
+        "Expiry time of a TLS certificate, in seconds since 1970: of this service (server), of " +
+        "the database server when a connection was last opened (database, database_read).",
       labels: ["certificate"],
     }, (report) => this.#collect(report));
   }
 
-  /** Adds what clients of this service are shown. */
+  /** Adds the certificate of this service. */
   watchServer(server: { readonly certificate: X509Certificate | undefined }): void {
     this.#readServer = () => server.certificate;
   }
 
-  /** The server at the end of a pool has shown its certificate. */
+  /** Records the certificate of a database server. */
   seen(pool: PoolName, expiresAt: Date): void {
     this.#expiry.set(OF_POOL[pool], expiresAt);
   }

@@ -6,7 +6,7 @@ const STATES: readonly CircuitState[] = ["closed", "open", "half-open"];
 
 type Step = Pick<CircuitTransition, "from" | "to" | "reason">;
 
-/** The steps of every outage, counted from 0 on: a first step would be no increase otherwise. */
+/** Transitions of every outage; they start at 0, so that the first one is an increase. */
 const USUAL_STEPS: readonly Step[] = [
   { from: "closed", to: "open", reason: "tripped" },
   { from: "closed", to: "open", reason: "consecutiveFailures" },
@@ -16,14 +16,14 @@ const USUAL_STEPS: readonly Step[] = [
   { from: "half-open", to: "closed", reason: "probeSucceeded" },
 ];
 
-/** State, transitions and rejections of the circuit before each pool. */
+/** State, transitions and rejections of the circuit breaker of each pool. */
 export function addCircuitMetrics(
   registry: Registry,
   { pools }: Pick<DatabaseManager, "pools">,
 ): void {
   snapshotGauge(registry, {
     name: "treasury_database_circuit_state",
-    help: "1 for the state of the circuit breaker, 0 for all others.",
+    help: "1 for the current state of the circuit breaker, 0 for the others.",
     labels: ["pool", "state"],
   }, (report) => {
     for (const [pool, { circuit }] of pools) {
@@ -34,7 +34,7 @@ export function addCircuitMetrics(
   });
   snapshotCounter(registry, {
     name: "treasury_database_circuit_rejected_total",
-    help: "Calls that the circuit breaker did not let through.",
+    help: "Calls that the circuit breaker rejected.",
     labels: ["pool"],
   }, (report) => {
     for (const [pool, { circuit }] of pools) report(circuit.snapshot().rejectedCount, { pool });
@@ -42,7 +42,7 @@ export function addCircuitMetrics(
 
   const transitions = new Counter({
     name: "treasury_database_circuit_transitions_total",
-    help: "Changes of the circuit breaker's state, by reason.",
+    help: "State transitions of the circuit breaker, by reason.",
     labelNames: ["pool", "from", "to", "reason"],
     registers: [registry],
   });

@@ -10,15 +10,15 @@ import type { CertificateMetrics } from "./certificate_metrics.ts";
 import { DurationHistogram } from "./duration_histogram.ts";
 import { sqlStateClass } from "./sql_state_class.ts";
 
-/** How an operation ended; `work_failed`: what its caller does with the database threw. */
+/** Result of an operation; `work_failed`: the callback of the caller threw an error. */
 type Outcome = "success" | "error" | "aborted" | "work_failed";
 
 const OPERATIONS: readonly OperationName[] = ["query", "connection", "transaction", "ping"];
 const OUTCOMES: readonly Outcome[] = ["success", "error", "aborted", "work_failed"];
 
 /**
- * Why connections cannot be opened, mostly. Counted from 0 on, because the step from nothing to the
- * first failure would be no increase.
+ * The most common errors when opening a connection. Their counters start at 0, so that the first
+ * error is an increase.
  */
 const CONNECT_ERRORS = [
   { code: "AUTHENTICATION_FAILED", sqlstate_class: "28" },
@@ -32,7 +32,7 @@ const CONNECT_ERRORS = [
 ] as const;
 
 /**
- * Measures how long operations, acquires, uses and openings take, and counts errors.
+ * Measures the duration of operations, acquires, uses and opens of connections, and counts errors.
  *
  * Source of the names: OpenTelemetry semantic conventions, "Database client metrics".
  */
@@ -52,7 +52,8 @@ type CountError = (operation: OperationName | "connect", error: unknown) => void
 function errorCounter(registry: Registry): CountError {
   const errors = new Counter({
     name: "db_client_errors_total",
-    help: "Failed operations and openings (connect) by error code and SQLSTATE class.",
+    help: "Failed operations, and failed opens of connections (connect), by error code and " +
+      "SQLSTATE class.",
     labelNames: ["operation", "code", "sqlstate_class"],
     registers: [registry],
   });
@@ -70,7 +71,7 @@ function observeOperations(
 ): DatabaseObserver["operation"] {
   const histogram = new DurationHistogram({
     name: "db_client_operation_duration_seconds",
-    help: "Duration of database operations, the wait for a connection included.",
+    help: "Duration of database operations, including the wait for a connection.",
     labels: ["operation", "outcome"],
     registry,
   });
@@ -112,14 +113,14 @@ function observePools(
       registry,
     });
   const create = histogram("create_time_seconds", "Time to open a connection.");
-  const wait = histogram("wait_time_seconds", "Time until a caller got a connection.");
-  const use = histogram("use_time_seconds", "Time for which a caller had a connection.");
+  const wait = histogram("wait_time_seconds", "Time to acquire a connection.");
+  const use = histogram("use_time_seconds", "Time between acquiring and releasing a connection.");
 
   return (pool) => {
     const [created, waited, used] = [create.child(pool), wait.child(pool), use.child(pool)];
     return {
       acquired: (waitedMs) => waited.observe(waitedMs),
-      // The operation's error, or the opening's, says it.
+      // Counted as the error of the operation, or of opening the connection.
       acquireFailed: () => {},
       released: (usedMs) => used.observe(usedMs),
       opened: (tookMs) => created.observe(tookMs),

@@ -1,6 +1,6 @@
 import type { Metric, Registry } from "prom-client";
 
-/** Upper bounds in seconds, as OpenTelemetry's semantic conventions for databases have them. */
+/** Upper bounds in seconds, from the OpenTelemetry semantic conventions for databases. */
 export const CALL_BUCKETS: readonly number[] = [
   0.001,
   0.005,
@@ -13,21 +13,21 @@ export const CALL_BUCKETS: readonly number[] = [
   10,
 ];
 
-/** Settings of a {@linkcode DurationHistogram}. */
+/** Name, labels and buckets of a {@linkcode DurationHistogram}. */
 export interface DurationHistogramOptions<Label extends string> {
-  /** Ends with `_seconds`. */
+  /** Must end with `_seconds`. */
   readonly name: string;
   readonly help: string;
   readonly labels: readonly Label[];
-  /** Upper bounds in seconds, ascending; default: {@linkcode CALL_BUCKETS}. */
+  /** Upper bounds in seconds, ascending. Default: {@linkcode CALL_BUCKETS}. */
   readonly buckets?: readonly number[] | undefined;
   readonly registry: Registry;
 }
 
 /**
- * A histogram of durations for code that runs for every statement. One observation takes some
- * nanoseconds and no memory; prom-client's own takes a microsecond, because it checks and hashes
- * the labels each time, also of a child that was bound before.
+ * A histogram of durations for hot paths. An observation takes nanoseconds and allocates nothing;
+ * the histogram of prom-client takes a microsecond, because it validates and hashes the labels each
+ * time, even those of a bound child.
  */
 export class DurationHistogram<Label extends string> {
   readonly #labels: readonly Label[];
@@ -43,11 +43,11 @@ export class DurationHistogram<Label extends string> {
       help,
       get: () => Promise.resolve({ name, help, type: "histogram", values: this.#values(name) }),
     };
-    // All that a registry needs of a metric.
+    // Only these members of a metric are used by a registry.
     registry.registerMetric(metric as unknown as Metric);
   }
 
-  /** The durations with these values of the labels, in the order of the labels. */
+  /** Returns the durations with these label values, in the order of the labels. */
   child(...labelValues: string[]): Durations {
     const key = labelValues.join("\0");
     let child = this.#children.get(key);
@@ -87,7 +87,10 @@ interface Sample {
   readonly value: number;
 }
 
-/** OpenMetrics wants whole numbers as `1.0`; the same in both formats, so that series are the same. */
+/**
+ * OpenMetrics requires whole numbers as `1.0`; both formats use it, so that the series are the
+ * same.
+ */
 function boundText(bound = Infinity): string {
   if (bound === Infinity) return "+Inf";
   return Number.isInteger(bound) ? bound.toFixed(1) : String(bound);
@@ -105,7 +108,7 @@ export class Durations {
     this.#counts = new Float64Array(buckets.length + 1);
   }
 
-  /** Adds a duration in milliseconds. */
+  /** Records a duration in milliseconds. */
   observe(durationMs: number): void {
     let bucket = 0;
     while (durationMs > (this.#bounds[bucket] ?? Infinity)) bucket++;
@@ -113,7 +116,7 @@ export class Durations {
     this.#sumMs += durationMs;
   }
 
-  /** For each bucket, and for `+Inf` at the end, how many durations are at most that long. */
+  /** Cumulative counts of the buckets, with `+Inf` last. */
   snapshot(): { readonly cumulative: readonly number[]; readonly sumSeconds: number } {
     let total = 0;
     const cumulative = Array.from(this.#counts, (count) => total += count);

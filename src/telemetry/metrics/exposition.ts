@@ -1,14 +1,14 @@
 import { Registry } from "prom-client";
 
-/** Metrics in a text format, and its name. */
+/** Metrics in a text format, and its content type. */
 export interface Exposition {
   readonly contentType: string;
   readonly text: string;
 }
 
 /**
- * Writes down all metrics in the format that the client prefers: OpenMetrics 1.0 or, by default,
- * the Prometheus text format.
+ * Renders all metrics in the format that the client prefers: OpenMetrics 1.0 or, by default, the
+ * Prometheus text format.
  *
  * @param registries Where a metric is in more than one, their labels must tell its series apart.
  * @param accept The Accept header (RFC 9110, section 12.5.1).

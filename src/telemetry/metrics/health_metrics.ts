@@ -6,7 +6,7 @@ import { reportStates, snapshotGauge } from "./snapshot.ts";
 
 const STATUSES = [ServiceStatus.HEALTHY, ServiceStatus.DEGRADED, ServiceStatus.UNHEALTHY] as const;
 
-/** Measures every check of a dependency, by its result. */
+/** Measures the health checks of each dependency, by result. */
 export function observeHealthChecks(registry: Registry): HealthObserver {
   const durations = new DurationHistogram({
     name: "treasury_health_check_duration_seconds",
@@ -16,7 +16,7 @@ export function observeHealthChecks(registry: Registry): HealthObserver {
   });
   return {
     async check(dependency, run) {
-      // Counted from 0 on: a first failure would be no increase otherwise.
+      // Counters start at 0, so that the first failure is an increase.
       for (const status of STATUSES) durations.child(dependency, nameOf(status));
       const startedAt = performance.now();
       const result = await run();
@@ -33,11 +33,11 @@ export function addHealthMetrics(
 ): void {
   snapshotGauge(registry, {
     name: "treasury_health_ready",
-    help: "1 while the service wants traffic.",
+    help: "1 while the service is ready for traffic.",
   }, (report) => report(Number(health.readiness.ready)));
   snapshotGauge(registry, {
     name: "treasury_health_status",
-    help: "1 for the health of the service, 0 for all others.",
+    help: "1 for the current health of the service, 0 for the others.",
     labels: ["status"],
   }, (report) =>
     reportStates(STATUSES, health.latest()?.status, (value, status) => {
@@ -45,7 +45,7 @@ export function addHealthMetrics(
     }));
   snapshotGauge(registry, {
     name: "treasury_health_dependency_status",
-    help: "1 for the health of the dependency, 0 for all others.",
+    help: "1 for the current health of the dependency, 0 for the others.",
     labels: ["dependency", "status"],
   }, (report) => {
     for (const { name: dependency, status } of health.latest()?.dependencies ?? []) {

@@ -20,8 +20,8 @@ import { observeRpcs } from "./rpc_metrics.ts";
 import { snapshotCounter, snapshotGauge } from "./snapshot.ts";
 
 /**
- * All metrics of one process. What happens often is told by observers; what is a number already is
- * read when somebody asks.
+ * All metrics of one process. Events are counted by observers; current values are read when the
+ * metrics are scraped.
  *
  * ```ts
  * import { DatabaseManager } from "../../database/mod.ts";
@@ -94,37 +94,37 @@ export class Metrics implements Disposable {
     addHealthMetrics(this.#registry, health);
   }
 
-  /** Adds the client connections, the calls, and the certificate that clients are shown. */
+  /** Adds the client connections, the calls, and the server certificate. */
   watchServer(server: Pick<Server, "connections" | "calls" | "certificate">): void {
     this.#certificates.watchServer(server);
     snapshotGauge(this.#registry, {
       name: "treasury_server_connections",
-      help: "Client connections that are open.",
+      help: "Open client connections.",
     }, (report) => report(server.connections));
     snapshotGauge(this.#registry, {
       name: "treasury_server_calls",
-      help: "Calls and plain requests in progress, until their answers have been sent.",
+      help: "RPCs and plain HTTP requests in progress, until their answers have been sent.",
     }, (report) => report(server.calls.inProgress));
     snapshotCounter(this.#registry, {
       name: "treasury_server_refused_calls_total",
-      help: "Calls that were turned away because there was no room for them.",
+      help: "Calls that were refused because SERVER_MAX_CONCURRENT_CALLS was reached.",
     }, (report) => report(server.calls.refused));
     snapshotCounter(this.#registry, {
       name: "treasury_server_stalled_calls_total",
-      help: "Answers that were given up because their clients did not take them.",
+      help: "Answers that were abandoned because their clients did not read them.",
     }, (report) => report(server.calls.stalled));
   }
 
   /**
-   * Writes all metrics down.
+   * Renders all metrics.
    *
-   * @param accept The Accept header of who asks; Prometheus text is the default.
+   * @param accept The Accept header of the request. Default: the Prometheus text format.
    */
   expose(accept: string | null): Promise<Exposition> {
     return expose([...this.#registries.values()], accept);
   }
 
-  /** Stops what runs in the background. What was measured can still be read. */
+  /** Stops the sampling in the background. Recorded values can still be read. */
   [Symbol.dispose](): void {
     this.#sampling[Symbol.dispose]();
   }

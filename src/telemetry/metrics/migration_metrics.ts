@@ -7,38 +7,38 @@ import {
 } from "../../database/mod.ts";
 import { snapshotGauge } from "./snapshot.ts";
 
-/** What the version of the schema is read from. */
+/** The part of the manager that reads the schema version. */
 export type MigratedDatabase = Pick<
   DatabaseManager,
   "config" | "pools" | "state" | "withConnection"
 >;
 
-/** Schemas seldom change, and every reader of the metrics would ask the database. */
+/** Age up to which a schema version is reused instead of queried for every scrape. */
 const FRESH_MS = 15_000;
 
-/** Longer than this, a frozen database must not hold up the metrics that tell of it. */
+/** Timeout of the query, so that an unresponsive database does not block the other metrics. */
 const READ_TIMEOUT_MS = 1_000;
 
-/** Version and dirty flag of the schema; not shown while they are unknown. */
+/** Version and dirty flag of the schema; no values while they are unknown. */
 export function addMigrationMetrics(registry: Registry, database: MigratedDatabase): void {
   const reader = new SchemaVersionReader(database);
   snapshotGauge(registry, {
     name: "treasury_database_migration_version",
-    help: "Version of the last migration, 0 before the first.",
+    help: "Version of the last applied migration, 0 before the first.",
   }, async (report) => {
     const schema = await reader.latest();
     if (schema?.version !== undefined) report(schema.version);
   });
   snapshotGauge(registry, {
     name: "treasury_database_migration_dirty",
-    help: "1 while a migration is unfinished.",
+    help: "1 while the schema is dirty: a migration did not complete.",
   }, async (report) => {
     const schema = await reader.latest();
     if (schema !== undefined) report(Number(schema.dirty));
   });
 }
 
-/** Reads the version when it is asked for, but not each time. */
+/** Queries and caches the schema version. */
 class SchemaVersionReader {
   readonly #database: MigratedDatabase;
   #last: SchemaVersion | undefined;
@@ -49,7 +49,7 @@ class SchemaVersionReader {
     this.#database = database;
   }
 
-  /** Never rejects. */
+  /** Returns the last known version. Never rejects. */
   async latest(): Promise<SchemaVersion | undefined> {
     this.#reading ??= this.#refresh().finally(() => this.#reading = undefined);
     await this.#reading;
@@ -63,13 +63,13 @@ class SchemaVersionReader {
       const options = { timeoutMs: READ_TIMEOUT_MS };
       this.#last = await querySchemaVersion(this.#database, options);
     } catch (error) {
-      // The last one is still the best guess; what is wrong with the database, other metrics say.
-      // Anything else is a defect, for which the other metrics must not be missing.
+      // Keep the last version: other metrics report the errors of the database. Any other error is
+      // a bug, which must not prevent the other metrics.
       if (!(error instanceof DatabaseError)) reportError(error);
     }
   }
 
-  /** Callers that wait for a connection come first. */
+  /** Callers that wait for a connection take precedence. */
   get #canRead(): boolean {
     const stats = this.#database.pools.get("primary")?.stats();
     const hasRoom = stats !== undefined && stats.waiting === 0 && stats.inUse < stats.max;

@@ -1,6 +1,6 @@
 /**
- * Metrics for Prometheus. Database, health and server know nothing of it: they have observers,
- * which this implements, and snapshots, which it reads.
+ * Metrics for Prometheus. Database, health and server do not depend on this module: it implements
+ * their observers and reads their snapshots.
  *
  * @module
  */

@@ -5,7 +5,7 @@ import { labelValue, type Report, snapshotCounter, snapshotGauge } from "./snaps
 /** What the pool metrics are read from. */
 export type PooledDatabase = Pick<DatabaseManager, "config" | "pools">;
 
-/** One number of each pool. */
+/** A value of the statistics of a pool. */
 interface PoolNumber {
   /** Without the prefix. */
   readonly name: string;
@@ -16,25 +16,25 @@ interface PoolNumber {
 const PREFIX = "db_client_connection_";
 
 const GAUGES: readonly PoolNumber[] = [
-  { name: "max", help: "Most connections that may be open.", read: ({ max }) => max },
+  { name: "max", help: "Maximum number of open connections.", read: ({ max }) => max },
   {
     name: "opening",
-    help: "Connections that are being opened.",
+    help: "Connections being opened.",
     read: ({ connecting }) => connecting,
   },
   {
     name: "closing",
-    help: "Connections that are being closed politely; they take a place each.",
+    help: "Connections being closed, which still count as open.",
     read: ({ closing }) => closing,
   },
   {
     name: "pending_requests",
-    help: "Callers that wait for a connection.",
+    help: "Callers waiting for a connection.",
     read: ({ waiting }) => waiting,
   },
   {
     name: "utilization_ratio",
-    help: "Connections in use as a part of the most that may be open, from 0 to 1.",
+    help: "Connections in use divided by the maximum, from 0 to 1.",
     read: ({ inUse, max }) => max > 0 ? inUse / max : 0,
   },
 ];
@@ -42,40 +42,40 @@ const GAUGES: readonly PoolNumber[] = [
 const COUNTERS: readonly PoolNumber[] = [
   {
     name: "acquired_total",
-    help: "Acquires that got a connection.",
+    help: "Acquired connections.",
     read: ({ acquireCount }) => acquireCount,
   },
   {
     name: "waited_total",
-    help: "Acquires that had to wait for the connection of another caller.",
+    help: "Acquires that waited for a connection in use.",
     read: ({ waitCount }) => waitCount,
   },
   {
     name: "timeouts_total",
-    help: "Acquires that got no connection in time.",
+    help: "Acquires that timed out.",
     read: ({ acquireTimeoutCount }) => acquireTimeoutCount,
   },
   {
     name: "rejected_total",
-    help: "Acquires that were turned away because too many waited.",
+    help: "Acquires that were rejected because the queue was full.",
     read: ({ rejectedCount }) => rejectedCount,
   },
   {
     name: "opened_total",
-    help: "Connections that were opened.",
+    help: "Opened connections.",
     read: ({ openedCount }) => openedCount,
   },
   {
     name: "open_failures_total",
-    help: "Connections that could not be opened.",
+    help: "Failed attempts to open a connection.",
     read: ({ openFailedCount }) => openFailedCount,
   },
 ];
 
 /**
- * Every statistic of every pool.
+ * Adds every statistic of every pool.
  *
- * Source of the names, as far as it has them: OpenTelemetry semantic conventions, "Database client
+ * Source of the names, where it defines them: OpenTelemetry semantic conventions, "Database client
  * metrics".
  */
 export function addPoolMetrics(registry: Registry, { config, pools }: PooledDatabase): void {
@@ -91,17 +91,17 @@ export function addPoolMetrics(registry: Registry, { config, pools }: PooledData
   }
   snapshotGauge(registry, {
     name: `${PREFIX}idle_max`,
-    help: "Most connections that are kept while nobody uses them.",
+    help: "Maximum number of idle connections.",
     labels,
   }, readAll(() => config.maxIdleConnections));
   snapshotGauge(registry, {
     name: `${PREFIX}idle_min`,
-    help: "Connections that are kept ready while nobody uses them.",
+    help: "Number of idle connections that the pool keeps open.",
     labels,
   }, readAll(() => config.minIdleConnections));
   snapshotGauge(registry, {
     name: `${PREFIX}count`,
-    help: "Connections that are idle or used.",
+    help: "Open connections, idle or used.",
     labels: ["pool", "state"],
   }, (report) => {
     for (const [pool, view] of pools) {
@@ -112,7 +112,7 @@ export function addPoolMetrics(registry: Registry, { config, pools }: PooledData
   });
   snapshotCounter(registry, {
     name: `${PREFIX}closed_total`,
-    help: "Connections that were closed, by reason.",
+    help: "Closed connections, by reason.",
     labels: ["pool", "reason"],
   }, (report) => {
     for (const [pool, view] of pools) {

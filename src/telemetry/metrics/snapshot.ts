@@ -1,21 +1,21 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 
-/** Name, meaning and labels of a metric. */
+/** Name, help text and labels of a metric. */
 export interface MetricOptions<Label extends string> {
   readonly name: string;
   readonly help: string;
   readonly labels?: readonly Label[] | undefined;
 }
 
-/** Takes one value, with a value for each label. */
+/** Reports a value, with its label values. */
 export type Report<Label extends string> = (
   value: number,
   labels?: Readonly<Record<Label, string>>,
 ) => void;
 
 /**
- * A gauge that is read when somebody asks for the metrics, and costs nothing in between. What
- * `read` does not report is not shown. It must not throw or reject.
+ * A gauge that is read on every scrape and costs nothing in between. Label values that `read` does
+ * not report have no series. `read` must not throw or reject.
  */
 export function snapshotGauge<Label extends string = never>(
   registry: Registry,
@@ -29,7 +29,7 @@ export function snapshotGauge<Label extends string = never>(
     registers: [registry],
     collect() {
       this.reset();
-      // Without labels, a reset shows 0.
+      // Without labels, a reset sets 0.
       if (labels.length === 0) this.remove({});
       return read((value, labels) => {
         if (labels === undefined) this.set(value);
@@ -39,7 +39,10 @@ export function snapshotGauge<Label extends string = never>(
   });
 }
 
-/** The same for a number that only grows. Its name ends with `_total`. */
+/**
+ * A counter that is read on every scrape, as {@linkcode snapshotGauge}. Its name ends with
+ * `_total`.
+ */
 export function snapshotCounter<Label extends string = never>(
   registry: Registry,
   { name, help, labels = [] }: MetricOptions<Label>,
@@ -60,7 +63,7 @@ export function snapshotCounter<Label extends string = never>(
   });
 }
 
-/** Reports 1 for the state that is, and 0 for all others: the state set of OpenMetrics. */
+/** Reports 1 for the current state and 0 for the others, as a StateSet of OpenMetrics. */
 export function reportStates<State extends string | number>(
   states: readonly State[],
   current: State | undefined,
@@ -69,7 +72,9 @@ export function reportStates<State extends string | number>(
   for (const state of states) report(Number(state === current), state);
 }
 
-/** `half-open` and `idleTime` as label values: `half_open`, `idle_time`. */
+/**
+ * Converts a name to a label value: `half-open` and `idleTime` become `half_open` and `idle_time`.
+ */
 export function labelValue(name: string): string {
   return name.replaceAll("-", "_").replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -15,9 +15,9 @@ export interface TracedDatabase extends Pick<DatabaseConfig, "database" | "schem
 }
 
 /**
- * Makes a span of each operation, and inside of it of each wait for a connection and each statement.
- * Only statements are of kind CLIENT: they alone go to the server, and are not to be counted twice.
- * Nothing is told of work that no operation waits for, such as the recovery's.
+ * Creates a span for each operation, with child spans for each wait for a connection and each
+ * statement. Only statements are of kind CLIENT, because only they are requests to the server.
+ * Background work outside of operations, such as reconnects, has no spans.
  *
  * A manager with a name of its own has it in `treasury.database.name` and before the names of its
  * pools, which must be unique in a process.

@@ -3,7 +3,7 @@ import { ServiceStatus } from "../../../gen/treasury/v1/health_pb.ts";
 import type { HealthObserver } from "../../health/mod.ts";
 import type { Spans } from "./spans.ts";
 
-/** Makes a span of each check; of one that several callers share, in the trace of the first. */
+/** Creates a span for each check. A check that callers share belongs to the trace of the first. */
 export function healthSpans(spans: Spans): HealthObserver {
   return {
     check: (dependency, run) =>

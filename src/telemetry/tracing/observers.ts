@@ -2,14 +2,14 @@ import type { DatabaseObserver, PoolObserver } from "../../database/mod.ts";
 import type { HealthObserver } from "../../health/mod.ts";
 import type { RpcObserver } from "../../server/mod.ts";
 
-/** Those who hear of what the service does. */
+/** Observers of the parts of the service. */
 export interface Observers {
   readonly databaseObserver: DatabaseObserver;
   readonly healthObserver: HealthObserver;
   readonly rpcObserver: RpcObserver;
 }
 
-/** Two sets of observers as one; where they surround something, `inner` does so inside of `outer`. */
+/** Combines two sets of observers; hooks that wrap a function nest `inner` within `outer`. */
 export function combineObservers(outer: Observers, inner: Observers): Observers {
   return {
     databaseObserver: combineDatabaseObservers(outer.databaseObserver, inner.databaseObserver),

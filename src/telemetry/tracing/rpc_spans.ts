@@ -13,7 +13,7 @@ import { codeFromString } from "@connectrpc/connect/protocol-connect";
 import type { ReadField, RpcCall, RpcObserver } from "../../server/mod.ts";
 import type { Spans } from "./spans.ts";
 
-/** Codes for which a server's span has failed; the others are the client's affair. */
+/** Codes for which the span of a server has failed; the others are errors of the client. */
 const SERVER_FAULTS: ReadonlySet<string> = new Set([
   "unknown",
   "deadline_exceeded",
@@ -25,14 +25,14 @@ const SERVER_FAULTS: ReadonlySet<string> = new Set([
 
 const HEADER: TextMapGetter<ReadField> = {
   get: (field, name) => field(name.toLowerCase()),
-  // Propagators of the standard ask for what they know by name.
+  // The standard propagators read their fields by name.
   keys: () => [],
 };
 
 /**
- * Makes a span of each RPC, in the trace that its caller has begun, if any.
+ * Creates a span for each RPC, in the trace of its caller if there is one.
  *
- * Source of names and of what an error is: OpenTelemetry semantic conventions, "RPC".
+ * Source of the names and of the errors: OpenTelemetry semantic conventions, "RPC".
  */
 export function rpcSpans(spans: Spans): RpcObserver {
   return {
@@ -43,7 +43,7 @@ export function rpcSpans(spans: Spans): RpcObserver {
         kind: SpanKind.SERVER,
         attributes: {
           "rpc.system": call.protocol === "connect" ? "connect_rpc" : "grpc",
-          // A method that there is not has neither.
+          // Unknown methods have neither.
           ...(method !== undefined && { "rpc.service": service, "rpc.method": method }),
         },
       }, caller);

@@ -9,25 +9,25 @@ import {
 } from "@opentelemetry/api";
 import { DatabaseError } from "../../database/mod.ts";
 
-/** Makes spans, and knows which of them are running. */
+/** Creates spans and tracks which of them have ended. */
 export class Spans {
   readonly #tracer: Tracer;
-  /** On Deno a span that has ended still says that it is recording. */
+  /** On Deno, `isRecording` stays true after a span has ended. */
   readonly #ended = new WeakSet<Span>();
 
   constructor(tracer: Tracer) {
     this.#tracer = tracer;
   }
 
-  /** Whether a span is running here. */
+  /** Whether there is an active span that has not ended. */
   get isInside(): boolean {
     const span = trace.getActiveSpan();
     return span !== undefined && !this.#ended.has(span);
   }
 
   /**
-   * Begins a span inside of the one that is running here. One that has ended is no parent:
-   * background work keeps the context of the call that began it, perhaps for days.
+   * Starts a span as a child of the active one. A span that has ended is no parent: background work
+   * keeps the context of the call that started it, possibly for days.
    */
   begin(name: string, options: SpanOptions, parent?: Context): Span {
     return this.#tracer.startSpan(name, options, parent ?? this.#parent());
@@ -38,7 +38,7 @@ export class Spans {
     span.end();
   }
 
-  /** Does the work inside of a span, which fails with it. */
+  /** Runs `work` within a span; if it throws, the span has failed. */
   async run<T>(name: string, options: SpanOptions, work: (span: Span) => Promise<T>): Promise<T> {
     const parent = this.#parent();
     const span = this.begin(name, options, parent);
@@ -58,12 +58,12 @@ export class Spans {
 }
 
 /**
- * Marks the span as failed. Texts of errors stay out of it, because they can repeat values; what
- * DatabaseError shows to clients cannot.
+ * Marks the span as failed. Error messages are omitted, because they can contain values; the public
+ * message of a DatabaseError cannot.
  */
 export function fail(span: Span, error: unknown): void {
   if (!(error instanceof DatabaseError)) {
-    // The value that OpenTelemetry has for everything else.
+    // OpenTelemetry's value for unknown error types.
     span.setAttribute("error.type", error instanceof Error ? error.name : "_OTHER");
     span.setStatus({ code: SpanStatusCode.ERROR });
     return;

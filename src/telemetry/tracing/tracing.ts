@@ -6,7 +6,7 @@ import type { Observers } from "./observers.ts";
 import { rpcSpans } from "./rpc_spans.ts";
 import { Spans } from "./spans.ts";
 
-/** Makes spans of what it observes. */
+/** Observers that create spans. */
 export interface Tracing extends Observers {
   /** Gives the observer of one more manager. */
   readonly observeDatabase: (database: TracedDatabase) => DatabaseObserver;
@@ -14,15 +14,15 @@ export interface Tracing extends Observers {
   readonly logFields: () => Record<string, string>;
 }
 
-/** What {@linkcode createTracing} needs. */
+/** Names in the spans of {@linkcode createTracing}. */
 export interface TracingOptions {
   readonly version: string;
   readonly database: TracedDatabase;
 }
 
 /**
- * Gives the observers that make spans; undefined when Deno exports no traces, so that nothing is
- * observed and nothing paid for. Deno exports them when it was started with `OTEL_DENO=true`.
+ * Returns observers that create spans; undefined if Deno exports no traces, to avoid their cost.
+ * Deno exports traces if it is started with `OTEL_DENO=true`.
  */
 export function createTracing({ version, database }: TracingOptions): Tracing | undefined {
   const tracer = trace.getTracer("treasury-service", version);
@@ -37,9 +37,9 @@ export function createTracing({ version, database }: TracingOptions): Tracing | 
   };
 }
 
-/** Asks the API and not the environment: Deno has several variables for it, and may read them. */
+/** Asks the API rather than the environment: several variables of Deno control the export. */
 function isExported(tracer: Tracer): boolean {
-  // Never ended, so it is never sent.
+  // Never ended, so never exported.
   return isSpanContextValid(tracer.startSpan("probe").spanContext());
 }
 
