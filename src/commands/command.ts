@@ -3,33 +3,33 @@ import { DatabaseError } from "../database/mod.ts";
 import { stopSignal } from "../process.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** What a process of `deno task` ends with. */
+/** Exit codes of the commands. */
 export const EXIT = {
   done: 0,
-  /** The database, or the state that it is in, did not allow it. */
+  /** The database, or its state, prevented it. */
   failed: 1,
-  /** Wrong arguments or settings; nothing was begun. */
+  /** Wrong arguments or settings; nothing was changed. */
   usage: 2,
-  /** Stopped by a signal; the shells' number for Ctrl-C. */
+  /** Stopped by a signal; the exit code of shells for Ctrl-C. */
   stopped: 130,
 } as const;
 
 /** One of {@linkcode EXIT}. */
 export type ExitCode = typeof EXIT[keyof typeof EXIT];
 
-/** What a {@linkcode Command} gets. */
+/** Arguments and abort signal of a {@linkcode Command}. */
 export interface CommandContext {
   readonly args: readonly string[];
-  /** Aborts on the first SIGINT or SIGTERM. A second one ends the process at once. */
+  /** Aborts on the first SIGINT or SIGTERM. A second one terminates the process immediately. */
   readonly signal: AbortSignal;
 }
 
-/** The work of one command. Without an exit code it is done. */
+/** The work of a command. Without an exit code, it has succeeded. */
 export type Command = (context: CommandContext) => Promise<ExitCode | void>;
 
 /**
- * Runs a command as this process: gives it the arguments and a signal, prints what went wrong for
- * people, and exits. Errors that are nobody's mistake but the program's are thrown.
+ * Runs a command as the main function of this process: passes arguments and a signal, prints
+ * errors, and exits. Throws errors that are bugs.
  *
  * ```ts ignore
  * if (import.meta.main) await runCommand(migrate);

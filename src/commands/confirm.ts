@@ -2,10 +2,10 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 
 /**
- * Asks on the terminal, and reads one line of the answer; the end of the input is a no. A pipe may
- * answer too, as in `yes | deno task …`.
+ * Asks on the terminal and reads one line as the answer; the end of the input means no. The input
+ * may be a pipe, as in `yes | deno task …`.
  *
- * @throws The signal's reason.
+ * @throws The reason of the signal.
  */
 export async function confirm(question: string, signal: AbortSignal): Promise<boolean> {
   signal.throwIfAborted();

@@ -1,4 +1,4 @@
-/** Arguments that a command cannot take. The message says how it is used. */
+/** Invalid arguments of a command. The message describes the usage. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }

@@ -22,11 +22,11 @@ Deno.test("db:init makes all, and finds all right the second time, whatever the 
   assert.match(first.output, /database "d'b ""\\ é": created/);
   assert.match(first.output, /schema "s'chema ""\\ \$1": created/);
   assert.match(first.output, /Applied 000001_restrict_public_schema/);
-  assert.match(first.output, /cannot make a table, .*change the audit log/);
+  assert.match(first.output, /cannot create tables, .*update the audit log/);
 
   const second = await initDatabase(env);
-  assert.doesNotMatch(second.output, /created|given to|member of|Applied|timeouts: set/);
-  assert.match(second.output, /privileges, default privileges and timeouts: already right/);
+  assert.doesNotMatch(second.output, /created|owner changed to|member of|Applied|timeouts: set/);
+  assert.match(second.output, /privileges, default privileges and timeouts: up to date/);
   assert.match(second.output, /nothing to do: the schema has version \d+/);
 
   const made = await withLogin(env, "migrator", async (sql) => {
@@ -80,7 +80,7 @@ Deno.test("db:init without superuser: CREATEROLE and CREATEDB are enough", async
   };
   await initDatabase(env);
   const { output } = await initDatabase(env);
-  assert.match(output, /timeouts: already right/);
+  assert.match(output, /timeouts: up to date/);
   // The owner migrates when there is no migrator.
   const alone = { DB_MIGRATION_USER: "", DB_MIGRATION_PASSWORD: "" };
   const service = { DB_NAME: "other", DB_USER: "other_service" };
@@ -105,7 +105,7 @@ testUnless(
     };
     await initDatabase(env);
     const { output } = await initDatabase(env);
-    assert.match(output, /timeouts: already right/);
+    assert.match(output, /timeouts: up to date/);
     await withLogin(env, "service", async (sql) => {
       await assert.rejects(sql`create table account (id int)`, FORBIDDEN);
     });
@@ -133,7 +133,7 @@ Deno.test("names that cannot work are refused before anything is made", async ()
   const env = initEnv(server);
   const same = await runTask("db:init", [], { env: { ...env, DB_MIGRATION_USER: env.DB_USER! } });
   assert.equal(same.code, 1);
-  assert.match(same.output, /"ledger_service" stands for two roles/);
+  assert.match(same.output, /"ledger_service" is used for two roles/);
 
   const superuser = await runTask("db:init", [], { env: { ...env, DB_USER: "postgres" } });
   assert.equal(superuser.code, 1);
@@ -141,7 +141,7 @@ Deno.test("names that cannot work are refused before anything is made", async ()
 
   const foreign = await runTask("db:init", [], { env: { ...env, DB_PASSWORD: "Ａ-secret" } });
   assert.equal(foreign.code, 1);
-  assert.match(foreign.output, /DB_PASSWORD has characters/);
+  assert.match(foreign.output, /DB_PASSWORD contains characters/);
   assert.deepEqual(await server.admin("select from pg_database where datname = 'ledger'"), []);
 });
 
@@ -185,5 +185,5 @@ Deno.test("db:init notices when the service can do more than it should", async (
   await server.admin("grant ledger_owner to ledger_service");
   const { code, output } = await runTask("db:init", [], { env });
   assert.equal(code, 1);
-  assert.match(output, /ledger_service.* can make a table, .*\\drg/);
+  assert.match(output, /ledger_service.* can create tables, .*\\drg/);
 });

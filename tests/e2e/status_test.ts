@@ -143,13 +143,13 @@ Deno.test("status --watch: follows outages of the database and of the service", 
   let seen = watching.output.length;
   await postgres.start();
   await watching.prints("● HEALTHY  Service", { from: seen });
-  assert.match(watching.output, /Latest changes/);
+  assert.match(watching.output, /Recent changes/);
 
   seen = watching.output.length;
   first.kill("SIGKILL");
   await first.exited();
   await watching.prints(`✖ UNREACHABLE  ${url}`, { from: seen });
-  assert.match(watching.output.slice(seen), /STALE: what follows was told \d+ s ago/);
+  assert.match(watching.output.slice(seen), /STALE: last response \d+ s ago/);
   seen = watching.output.length;
   await using second = await startService({ env });
   assert.equal(second.url, url);

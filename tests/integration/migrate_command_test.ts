@@ -169,13 +169,13 @@ Deno.test("wrong arguments and settings end with 2, and with help", async () => 
   await using test = await setUp();
   for (
     const [args, message] of [
-      ["", /A command is missing/],
+      ["", /Missing command/],
       ["sideways", /Unknown command "sideways"/],
       ["up two", /N must be a whole number/],
       ["up 1 2", /does not take the argument "2"/],
       ["goto", /goto needs an argument/],
       ["goto -1", /V must be/],
-      ["up --all", /--all is for down/],
+      ["up --all", /--all is valid for down/],
       ["down 1 --all", /not both/],
       ["up --nonsense", /nonsense/],
       ["up --lock-timeout=soon", /--lock-timeout/],

@@ -41,8 +41,8 @@ async function listen(server: net.Server | http.Server) {
 Deno.test("status: a service that accepts and never answers is not waited for without end", async () => {
   await using frozen = await listen(net.createServer());
   const options = { url: frozen.url, signal: new AbortController().signal, answerTimeoutMs: 50 };
-  assert.deepEqual(await askHealth(options), { problem: "no answer in time" });
-  assert.deepEqual(await take(1, followHealth(options)), [{ problem: "no answer in time" }]);
+  assert.deepEqual(await askHealth(options), { problem: "no response in time" });
+  assert.deepEqual(await take(1, followHealth(options)), [{ problem: "no response in time" }]);
 });
 
 Deno.test("status: something else at the URL is told from a service that is down", async () => {
@@ -51,7 +51,7 @@ Deno.test("status: something else at the URL is told from a service that is down
   );
   const { signal } = new AbortController();
   const sighting = await askHealth({ url: other.url, signal });
-  assert.deepEqual(sighting, { problem: "it answers, but is no Treasury Service" });
+  assert.deepEqual(sighting, { problem: "the server is not a Treasury Service" });
 });
 
 Deno.test("status: a stream that has gone silent is opened again", async () => {

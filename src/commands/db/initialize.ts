@@ -11,9 +11,10 @@ const printer: Logger = {
 };
 
 /**
- * Makes what the settings name, migrates it, and tries it as the service. Says every step.
+ * Creates the configured database and roles, migrates the schema, and verifies the privileges of
+ * the service. Prints every step.
  *
- * @throws {DatabaseError} What the server refused, or what the service can do and must not.
+ * @throws {DatabaseError} If the server refuses a step, or the service has too many privileges.
  */
 export async function initialize(
   { database: service, roles }: Config,
@@ -36,19 +37,19 @@ export async function initialize(
   );
   if (applied.length === 0) say(`nothing to do: the schema has version ${version}`);
 
-  console.log(`Trial, as ${service.user}`);
+  console.log(`Verification, as ${service.user}`);
   await checkLogin("DB_USER and DB_PASSWORD", verifyService(service, say, signal));
 
   console.log(`The database ${service.database} is ready.`);
   if (service.migrateOnStart && migrator === undefined) {
     console.warn(
-      "DB_MIGRATE_ON_START is on, but the service's role may not change the schema: set " +
+      "DB_MIGRATE_ON_START is on, but the role of the service may not change the schema: set " +
         "DB_MIGRATION_USER and its password, or turn it off and migrate with deno task db:init.",
     );
   }
 }
 
-/** Adds to a rejected login which settings it comes from. */
+/** Adds the settings to check to the error of a rejected login. */
 export async function checkLogin<T>(settings: string, work: Promise<T>): Promise<T> {
   try {
     return await work;

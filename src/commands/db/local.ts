@@ -7,15 +7,15 @@ LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
 LOOPBACK.addAddress("::1", "ipv6");
 
 /**
- * Keeps commands that are meant for development away from other machines' databases.
+ * Prevents development commands from changing databases on other machines by accident.
  *
- * @throws {UsageError} A host may be another machine, and `--remote` was not given.
+ * @throws {UsageError} If a host may be another machine, and `--remote` is not among the arguments.
  */
 export function requireLocal({ hosts }: DatabaseConfig, args: readonly string[]): void {
   const remote = hosts.map(({ host }) => host).filter((host) => !isLocal(host));
   if (remote.length === 0 || args.includes("--remote")) return;
   throw new UsageError(
-    `${remote.join(", ")} may be another machine. If that is what you want, add --remote.`,
+    `${remote.join(", ")} may be another machine. To run the command anyway, add --remote.`,
   );
 }
 

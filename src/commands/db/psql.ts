@@ -1,6 +1,6 @@
 /**
- * `deno task db:psql`: starts psql on the configured database. Everything goes through libpq's
- * environment variables: a command line is visible to every user of the machine.
+ * `deno task db:psql`: starts psql on the configured database. Settings are passed in libpq's
+ * environment variables, because every user of the machine can see a command line.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { type CommandContext, EXIT, type ExitCode, runCommand } from "../command
 import { openCommandConfig } from "../command_config.ts";
 import { UsageError } from "../usage_error.ts";
 
-const USAGE = `Usage: deno task db:psql [--as-migrator | --as-admin] [-- ARGUMENT OF PSQL …]
+const USAGE = `Usage: deno task db:psql [--as-migrator | --as-admin] [-- PSQL_ARGUMENT …]
 
 Starts psql on the configured database, as the service, as DB_MIGRATION_USER, or as the
 administrator of db:init.`;
@@ -31,12 +31,12 @@ async function psql({ args }: CommandContext): Promise<ExitCode> {
       clearEnv: true,
       env: { ...inherited(), ...await libpqEnvironment(config, directory) },
     }).spawn();
-    // A signal of the terminal reaches psql as well: Ctrl-C is for it to handle.
+    // The terminal sends signals to psql as well, which handles Ctrl-C itself.
     return (await child.status).code === 0 ? EXIT.done : EXIT.failed;
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     console.error(
-      "psql is not installed. It comes with PostgreSQL's client programs: postgresql-client on " +
+      "psql is not installed. It is part of PostgreSQL's client programs: postgresql-client on " +
         "Debian and Ubuntu, libpq in Homebrew; or use docker compose exec postgres psql.",
     );
     return EXIT.failed;
@@ -58,7 +58,7 @@ function loginOf(who: string | undefined): DatabaseConfig {
   }
 }
 
-/** Without this project's secrets, and without what would mix with libpq's variables below. */
+/** The environment without secrets of this project and without other variables of libpq. */
 function inherited(): Record<string, string> {
   const isOurs = /^(DB_|DATABASE_URL$|PG(?!PASSFILE$))/;
   return Object.fromEntries(
@@ -90,7 +90,7 @@ async function libpqEnvironment(
     PGCONNECT_TIMEOUT: String(Math.ceil(config.connectTimeoutMs / 1000)),
     PGAPPNAME: "treasury-psql",
     PGSSLMODE: tls.mode,
-    // With verify-full and no file, the system's authorities are meant.
+    // With verify-full and no file, the CAs of the system apply.
     PGSSLROOTCERT: await file("root.pem", tls.rootCert) ??
       (tls.mode === "verify-full" ? "system" : undefined),
     PGSSLCERT: await file("client.pem", tls.cert),
@@ -101,7 +101,7 @@ async function libpqEnvironment(
   );
 }
 
-/** libpq prefers no server that takes writes; any is better than none for whoever looks at it. */
+/** libpq cannot prefer a writable server; for psql any server is better than none. */
 function libpqSessionAttrs({ targetSessionAttrs }: DatabaseConfig): string {
   return targetSessionAttrs === "prefer-read-write" ? "any" : targetSessionAttrs;
 }

@@ -1,5 +1,5 @@
 /**
- * `deno task db:reset`: drops the configured database with all that is in it, and makes it again.
+ * `deno task db:reset`: drops and recreates the configured database.
  *
  * @module
  */
@@ -14,8 +14,8 @@ import { withSession } from "./session.ts";
 
 const USAGE = `Usage: deno task db:reset [--yes] [--remote]
 
-Drops the configured database with all that is in it, ends its sessions, and makes it again as
-db:init does. The administrator is that of db:init.
+Drops the configured database with all its data, terminates its sessions, and recreates it as
+db:init does, with the same administrator.
 
   --yes     does not ask
   --remote  also when the database is not on this machine`;
@@ -27,7 +27,7 @@ async function reset({ args, signal }: CommandContext): Promise<ExitCode> {
   const admin = source.loadAdmin();
   requireLocal(admin, args);
   const { database } = config.database;
-  const question = `Drop the database ${database} on ${serversOf(admin)}, with all that is in it?`;
+  const question = `Drop the database ${database} on ${serversOf(admin)} with all its data?`;
   if (!args.includes("--yes") && !await confirm(question, signal)) {
     console.log("Nothing was dropped.");
     return EXIT.failed;

@@ -1,5 +1,5 @@
--- Sample data for development, safe to run again. The treasury's own tables are another
--- specification; this one shows how a table gets its privileges and its audit trail.
+-- Sample data for development, safe to run again. It also shows how a table gets its privileges and
+-- its audit trail. The tables of the treasury itself are part of another specification.
 
 CREATE TABLE IF NOT EXISTS demo_currency (
     code text PRIMARY KEY CHECK (code ~ '^[A-Z]{3}$'),

@@ -1,5 +1,5 @@
 /**
- * `deno task db:seed`: puts a little sample data into the configured database.
+ * `deno task db:seed`: inserts sample data into the configured database.
  *
  * @module
  */
@@ -13,8 +13,8 @@ import { withSession } from "./session.ts";
 
 const USAGE = `Usage: deno task db:seed [--remote]
 
-Makes the table demo_currency with sample data and an audit trail, as DB_MIGRATION_USER if that is
-set. Safe to run again. The schema must have been migrated.
+Creates the table demo_currency with sample data and an audit trail, as DB_MIGRATION_USER if that is
+set. Safe to run again. Requires a migrated schema.
 
   --remote  also when the database is not on this machine`;
 
@@ -28,7 +28,7 @@ async function seed({ args, signal }: CommandContext): Promise<void> {
       select (select count(*) from demo_currency)::int as rows,
         (select count(*) from audit_log where table_name = 'demo_currency')::int as entries
     `;
-    console.log(`demo_currency has ${row?.rows} rows, audit_log ${row?.entries} entries about it.`);
+    console.log(`demo_currency has ${row?.rows} rows, with ${row?.entries} entries in audit_log.`);
   });
 }
 

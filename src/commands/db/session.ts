@@ -7,9 +7,9 @@ import {
 } from "../../database/mod.ts";
 
 /**
- * Lets `work` use one connection and closes it afterwards. Aborting closes it at once.
+ * Opens a connection, passes it to `work`, and closes it. Aborting closes it immediately.
  *
- * @throws {DatabaseError} For what the connection and its statements throw, or the signal's reason.
+ * @throws {DatabaseError} If connecting or a statement fails, or the reason of the signal.
  */
 export async function withSession<T>(
   config: DatabaseConfig,

@@ -1,6 +1,6 @@
 /**
- * `deno task db:status`: how the configured database is doing, in a few lines. Exits with 0 when
- * all is well and with 1 when something needs a person.
+ * `deno task db:status`: shows the state of the configured database. Exits with 1 if something
+ * needs intervention.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { withSession } from "./session.ts";
 
 const USAGE = "Usage: deno task db:status";
 
-/** One line, and what is wrong with it if anything is. */
+/** One line, with the problem if there is one. */
 interface Finding {
   readonly label: string;
   readonly text: string;
@@ -61,13 +61,13 @@ async function accessMode(sql: Sql): Promise<Finding> {
       current_setting('transaction_read_only') = 'on' as "readOnly"
   `;
   const { inRecovery, readOnly } = row!;
-  if (!readOnly) return { label: "Access", text: "reads and writes" };
+  if (!readOnly) return { label: "Access", text: "read-write" };
   const why = inRecovery ? "the server is a standby" : "default_transaction_read_only is on";
-  return { label: "Access", text: `reads only: ${why}`, problem: "The database takes no writes" };
+  return { label: "Access", text: `read-only: ${why}`, problem: "The database is read-only" };
 }
 
 async function connections(sql: Sql, { maxConnections }: DatabaseConfig): Promise<Finding> {
-  // Unlike pg_stat_activity, this shows everyone's sessions to every role.
+  // Unlike pg_stat_activity, this shows the sessions of all roles to every role.
   const [row] = await sql<{ open: number; most: number; reserved: number }>`
     select (select sum(numbackends) from pg_stat_database)::int as open,
       current_setting('max_connections')::int as most,
@@ -77,10 +77,10 @@ async function connections(sql: Sql, { maxConnections }: DatabaseConfig): Promis
   const { open, most, reserved } = row!;
   return {
     label: "Connections",
-    text: `${open} of ${most} open, ${reserved} reserved; each replica opens up to ` +
+    text: `${open} of ${most} open, ${reserved} reserved; each instance opens up to ` +
       `${maxConnections} (DB_MAX_CONNECTIONS)`,
     problem: maxConnections > most - reserved
-      ? `DB_MAX_CONNECTIONS is ${maxConnections}, the server has only ${most - reserved} to give`
+      ? `DB_MAX_CONNECTIONS is ${maxConnections}, but the server allows only ${most - reserved}`
       : undefined,
   };
 }
@@ -105,7 +105,7 @@ async function migrations(config: DatabaseConfig, signal: AbortSignal): Promise<
     ...(current?.dirty
       ? ["the schema is dirty: see deno task migrate status"]
       : pending > 0
-      ? [`${pending} to apply: deno task migrate up`]
+      ? [`${pending} pending: run deno task migrate up`]
       : []),
     ...warnings.map(({ message }) => message),
   ];

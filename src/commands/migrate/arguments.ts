@@ -4,16 +4,16 @@ import { UsageError } from "../usage_error.ts";
 /** golang-migrate's default. */
 const LOCK_TIMEOUT_SECONDS = 15;
 
-/** The command line of `deno task migrate`, parsed. */
+/** The parsed command line of `deno task migrate`. */
 export interface MigrateArguments {
   readonly command: string;
-  /** The arguments after the command, without the options. */
+  /** The arguments after the command, without options. */
   readonly operands: readonly string[];
   readonly all: boolean;
   readonly yes: boolean;
   readonly dryRun: boolean;
   readonly lockTimeoutMs: number;
-  /** Folder with the migration files; undefined for the service's own. */
+  /** Folder with the migration files; undefined: that of the service. */
   readonly path: string | undefined;
 }
 
@@ -26,20 +26,20 @@ const OPTIONS = {
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
-/** Options that only some commands take. */
+/** Options that only some commands accept, with those commands. */
 const COMMANDS_OF: Readonly<Record<string, readonly string[]>> = {
   all: ["down"],
   yes: ["down", "drop"],
   "dry-run": ["up", "down", "goto"],
 };
 
-/** `force` takes `-1`, which is not an option. */
+/** `force` accepts `-1`, which is not an option. */
 const NEGATIVE = /^-\d+$/;
 
 /**
- * Parses the arguments of `deno task migrate`; undefined when they ask for help.
+ * Parses the arguments of `deno task migrate`; returns undefined for help.
  *
- * @throws {UsageError} When there is no command, or an option that is unknown or not for this
+ * @throws {UsageError} If the command is missing, or an option is unknown or not valid for the
  * command.
  */
 export function parseArguments(args: readonly string[]): MigrateArguments | undefined {
@@ -47,12 +47,12 @@ export function parseArguments(args: readonly string[]): MigrateArguments | unde
   if (values.help || positionals[0] === "help") return undefined;
   const [command, ...operands] = [...positionals, ...args.filter((arg) => NEGATIVE.test(arg))];
   if (command === undefined) {
-    throw new UsageError("A command is missing; see: deno task migrate help");
+    throw new UsageError("Missing command; see: deno task migrate help");
   }
   for (const [option, commands] of Object.entries(COMMANDS_OF)) {
     const isGiven = values[option as keyof typeof values] === true;
     if (isGiven && !commands.includes(command)) {
-      throw new UsageError(`--${option} is for ${commands.join(", ")}, not for ${command}`);
+      throw new UsageError(`--${option} is valid for ${commands.join(", ")}, not for ${command}`);
     }
   }
   return {
@@ -69,12 +69,12 @@ export function parseArguments(args: readonly string[]): MigrateArguments | unde
 /**
  * Parses the value of an argument.
  *
- * @throws {UsageError} When it is not a whole number from 0.
+ * @throws {UsageError} If it is not a whole number, 0 or greater.
  */
 export function wholeNumber(name: string, text: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(value)) return value;
-  throw new UsageError(`${name} must be a whole number from 0, not "${text}"`);
+  throw new UsageError(`${name} must be a whole number, 0 or greater, not "${text}"`);
 }
 
 function parse(args: string[]) {

@@ -1,5 +1,5 @@
 /**
- * Migrates the configured database: `deno task migrate help`.
+ * `deno task migrate`: migrates the configured database; see `deno task migrate help`.
  *
  * @module
  */

@@ -19,7 +19,7 @@ import { UsageError } from "../usage_error.ts";
 import { type MigrateArguments, wholeNumber } from "./arguments.ts";
 import { describeVersion, printer, statusLines } from "./output.ts";
 
-/** golang-migrate's version of a schema without migrations. */
+/** How golang-migrate denotes a schema without migrations. */
 const NO_VERSION = "-1";
 
 /** What a subcommand receives. */
@@ -27,7 +27,7 @@ type Context = CommandContext & MigrateArguments;
 
 /** One command of `deno task migrate`. */
 export interface Subcommand {
-  /** Fewest and most operands. */
+  /** Minimum and maximum number of operands. */
   readonly operands: readonly [number, number];
   /** Only `create` may write files. */
   readonly writesFiles?: boolean;
@@ -49,7 +49,7 @@ const down: Subcommand = {
   async run(context) {
     const { all, yes, dryRun, signal } = context;
     const limit = limitIn(context);
-    if (all && limit !== undefined) throw new UsageError("down takes N or --all, not both");
+    if (all && limit !== undefined) throw new UsageError("down accepts N or --all, not both");
     const [database, options] = target(context);
     if (limit === undefined && !yes && !dryRun) {
       if (!await confirm(`Revert every migration of ${describeSchema(database)}?`, signal)) {
@@ -124,12 +124,12 @@ const create: Subcommand = {
   },
 };
 
-/** By the names that users type. */
+/** The subcommands by name. */
 export const SUBCOMMANDS: ReadonlyMap<string, Subcommand> = new Map(
   Object.entries({ up, down, goto, version, status, force, drop, create }),
 );
 
-/** The configured database with the migrator's login, and the options of this command line. */
+/** The configured database with the login of the migrator, and the options of the command line. */
 function target({ signal, lockTimeoutMs, path }: Context): [DatabaseConfig, MigrationOptions] {
   const { database } = openCommandConfig().load();
   const directory = path === undefined ? undefined : folderAt(path);

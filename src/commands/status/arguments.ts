@@ -2,19 +2,19 @@ import { parseArgs } from "node:util";
 
 export const USAGE = `Usage: deno task status [--watch] [--json] [URL]
 
-Asks a running service how it and its dependencies are doing.
+Shows the health of a running service and its dependencies.
 
-  URL      where it serves; default http://localhost:8080
-  --watch  stay and follow every change, until Ctrl-C
-  --json   print the answer as JSON; with --watch, one line for each change
+  URL      address of the service; default: http://localhost:8080
+  --watch  keep running and show every change, until Ctrl-C
+  --json   print the health as JSON; with --watch, one line for each change
 
-Exit codes, as monitoring plugins have them: 0 HEALTHY, 1 DEGRADED, 2 UNHEALTHY,
-3 unknown (no answer, or wrong arguments); 130 after Ctrl-C.
+Exit codes, as for monitoring plugins: 0 HEALTHY, 1 DEGRADED, 2 UNHEALTHY,
+3 unknown (no response, or wrong arguments); 130 after Ctrl-C.
 
-Colors are for terminals only; NO_COLOR turns them off. For a service whose certificate a private
-authority signed, DENO_CERT names the file of that authority.`;
+Output is colored only on a terminal; NO_COLOR disables colors. If a private CA has signed the
+certificate of the service, set DENO_CERT to the file of that CA.`;
 
-/** What was asked for. */
+/** The parsed command line of `deno task status`. */
 export interface StatusArguments {
   readonly url: string;
   readonly watch: boolean;
@@ -24,7 +24,11 @@ export interface StatusArguments {
 
 const DEFAULT_URL = "http://localhost:8080";
 
-/** @throws {TypeError} Says which argument is wrong. */
+/**
+ * Parses the arguments of `deno task status`.
+ *
+ * @throws {TypeError} If an argument is not valid; the message names it.
+ */
 export function readArguments(args: readonly string[]): StatusArguments {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -36,14 +40,14 @@ export function readArguments(args: readonly string[]): StatusArguments {
     },
   });
   const [url = DEFAULT_URL, ...more] = positionals;
-  if (more.length > 0) throw new TypeError(`one URL is enough: ${more.join(" ")}`);
+  if (more.length > 0) throw new TypeError(`only one URL is allowed: ${more.join(" ")}`);
   return { ...values, url: readUrl(url) };
 }
 
 function readUrl(text: string): string {
   const url = URL.parse(text.includes("://") ? text : `http://${text}`);
   if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw new TypeError(`${text} is no URL of a service; an example is ${DEFAULT_URL}`);
+    throw new TypeError(`${text} is not the URL of a service, such as ${DEFAULT_URL}`);
   }
   return url.href.replace(/\/$/, "");
 }

@@ -3,7 +3,7 @@ const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
-/** A time in its largest unit, and the next one: `3 s`, `2 min 5 s`, `1 d 3 h`. */
+/** Formats a duration with its two largest units: `3 s`, `2 min 5 s`, `1 d 3 h`. */
 export function duration(ms: number): string {
   const rest = Math.max(0, ms);
   if (rest < MINUTE_MS) return `${Math.floor(rest / SECOND_MS)} s`;
@@ -17,7 +17,7 @@ function pair(ms: number, large: number, largeName: string, small: number, small
   return `${Math.floor(ms / large)} ${largeName}${rest === 0 ? "" : ` ${rest} ${smallName}`}`;
 }
 
-/** Since an RFC 3339 time, by this machine's clock. */
+/** Age of an RFC 3339 time, by the clock of this machine. */
 export function ageOf(time: string, now: number): string {
   const at = Date.parse(time);
   return Number.isNaN(at) ? "?" : duration(now - at);

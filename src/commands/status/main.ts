@@ -1,5 +1,5 @@
 /**
- * Tells in a terminal how a running service is doing: `deno task status`.
+ * `deno task status`: shows the health of a running service in a terminal.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { askHealth, followHealth } from "./service.ts";
 import { EXIT, exitCodeOf, type Sighting } from "./sighting.ts";
 import { type Knowledge, view } from "./view.ts";
 
-/** How often the ages on a live screen are counted up. */
+/** Interval at which the live screen updates ages. */
 const TICK_MS = 1_000;
 
 async function ask({ url, json }: StatusArguments, signal: AbortSignal): Promise<number> {
@@ -44,15 +44,15 @@ async function watch(url: string, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** What is known after this. Old knowledge stays while nothing newer can be had. */
+/** Merges a sighting into what is known. The last answer stays until there is a newer one. */
 function learn(before: Knowledge, sighting: Sighting): Knowledge {
   if ("problem" in sighting) return { ...before, problem: sighting.problem };
-  // A heartbeat brings no events.
+  // A heartbeat contains no events.
   const events = sighting.events.length > 0 ? sighting.events : before.answer?.events ?? [];
   return { url: before.url, answer: { ...sighting, events }, answeredAt: Date.now() };
 }
 
-/** As the service answers in JSON. */
+/** As the service responds in JSON. */
 function jsonOf(sighting: Sighting): unknown {
   return "problem" in sighting
     ? { status: "UNREACHABLE", message: sighting.problem }

@@ -1,22 +1,22 @@
 import { type Line, paint, type PaintOptions } from "./text.ts";
 
 // Control sequences of ECMA-48 and xterm.
-const ENTER = "\x1b[?1049h\x1b[?25l"; // the alternate screen, without a cursor
+const ENTER = "\x1b[?1049h\x1b[?25l"; // alternate screen, cursor hidden
 const LEAVE = "\x1b[?25h\x1b[?1049l";
 const HOME = "\x1b[H";
 const CLEAR_LINE = "\x1b[K";
 const CLEAR_REST = "\x1b[J";
 
-/** Of terminals that say 0, such as a serial line. */
+/** Width of terminals that report 0, such as a serial line. */
 const DEFAULT_SIZE = { columns: 80, rows: 24 };
 
-/** Where lines for people go. */
+/** Where to print lines. */
 export interface Screen extends Disposable {
-  /** Replaces what was shown before, or adds to it where nothing can be replaced. */
+  /** Replaces the previous lines, or appends where that is not possible. */
   show(lines: readonly Line[]): void;
 }
 
-/** Standard output, line after line. */
+/** Prints to standard output, appending. */
 export class PlainScreen implements Screen {
   readonly #options: PaintOptions;
 
@@ -31,7 +31,7 @@ export class PlainScreen implements Screen {
   [Symbol.dispose](): void {}
 }
 
-/** The whole terminal. Disposing gives it back, and leaves there what was shown last. */
+/** Uses the whole terminal. Disposal restores it and prints the last lines there. */
 export class LiveScreen implements Screen {
   readonly #colors: boolean;
   #shown: readonly Line[] = [];

@@ -6,19 +6,19 @@ import type { Answer, Sighting, Silence } from "./sighting.ts";
 
 const RECONNECT_DELAY_MS = 1_000;
 
-/** Options of {@linkcode askHealth} and {@linkcode followHealth}. */
+/** Address and timeouts of {@linkcode askHealth} and {@linkcode followHealth}. */
 export interface ServiceOptions {
   readonly url: string;
   readonly signal: AbortSignal;
   /**
-   * For an answer, which takes the service a DB_PING_TIMEOUT at worst.
+   * Timeout of a response, in milliseconds. The service needs at most DB_PING_TIMEOUT.
    *
    * @default 10_000
    */
   readonly answerTimeoutMs?: number;
   /**
-   * Between two messages of a stream. The service sends one after each HEALTH_WATCH_HEARTBEAT;
-   * where that is longer, the stream is opened again, which does no harm.
+   * Maximum time between two messages of a stream, in milliseconds. The service sends one after
+   * each HEALTH_WATCH_HEARTBEAT; if that is longer, the stream is reopened, which is harmless.
    *
    * @default 45_000
    */
@@ -27,7 +27,7 @@ export interface ServiceOptions {
 
 const DEFAULTS = { answerTimeoutMs: 10_000, silenceTimeoutMs: 45_000 };
 
-/** Asks once; the service checks its dependencies to answer. Never throws but when aborted. */
+/** Requests the health once; the service then checks its dependencies. Throws only when aborted. */
 export async function askHealth(options: ServiceOptions): Promise<Sighting> {
   const { url, signal, answerTimeoutMs: timeoutMs } = { ...DEFAULTS, ...options };
   try {
@@ -40,8 +40,8 @@ export async function askHealth(options: ServiceOptions): Promise<Sighting> {
 }
 
 /**
- * Follows every change, connecting again whenever that ends, until it is aborted. That the same
- * problem goes on is no news.
+ * Yields every change, and reconnects after errors, until aborted. A repeated problem is yielded
+ * once.
  */
 export async function* followHealth(options: ServiceOptions): AsyncGenerator<Sighting, void> {
   const { signal } = options;
@@ -68,7 +68,7 @@ async function* follow(
   { signal, answerTimeoutMs, silenceTimeoutMs }: Required<ServiceOptions>,
 ): AsyncGenerator<Answer, void> {
   const silent = new AbortController();
-  const giveUp = () => silent.abort(new ConnectError("no answer in time", Code.DeadlineExceeded));
+  const giveUp = () => silent.abort(new ConnectError("no response in time", Code.DeadlineExceeded));
   let timer = setTimeout(giveUp, answerTimeoutMs);
   try {
     const call = { signal: AbortSignal.any([signal, silent.signal]) };
@@ -81,7 +81,7 @@ async function* follow(
     throw silent.signal.aborted ? silent.signal.reason : error;
   } finally {
     clearTimeout(timer);
-    silent.abort(); // A stream that is left stays open otherwise.
+    silent.abort(); // Otherwise an abandoned stream stays open.
   }
 }
 
@@ -92,10 +92,11 @@ function connect(url: string): Client<typeof Health> {
 function silence(error: unknown): Silence {
   const connectError = ConnectError.from(error);
   const { code } = connectError;
-  if (code === Code.Unimplemented) return { problem: "it answers, but is no Treasury Service" };
-  if (code === Code.DeadlineExceeded) return { problem: "no answer in time" };
+  if (code === Code.Unimplemented) return { problem: "the server is not a Treasury Service" };
+  if (code === Code.DeadlineExceeded) return { problem: "no response in time" };
   const reason = rootCause(connectError).message;
-  // The runtime's fetch puts a chain of reasons into one text, of which the last says the most.
+  // The fetch of the runtime joins a chain of causes into one text; the last one is the most
+  // specific.
   return { problem: reason.split(": ").at(-1)!.replace(/ \(os error \d+\)$/, "") };
 }
 

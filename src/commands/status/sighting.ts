@@ -4,12 +4,12 @@ import {
   ServiceStatus,
 } from "../../../gen/treasury/v1/health_pb.ts";
 
-/** What was learned when the service was looked at: its health, or why it told none. */
+/** Result of a request for the health: an answer, or why there is none. */
 export type Sighting = Answer | Silence;
 
 export interface Answer {
   readonly health: GetHealthResponse;
-  /** Its latest changes, oldest first; empty when it told none this time. */
+  /** Its latest changes, oldest first; empty in heartbeats. */
   readonly events: readonly HealthEvent[];
 }
 
@@ -17,7 +17,7 @@ export interface Silence {
   readonly problem: string;
 }
 
-/** What the process ends with, as monitoring plugins have it. */
+/** Exit codes, as for monitoring plugins. */
 export const EXIT = { healthy: 0, degraded: 1, unhealthy: 2, unknown: 3, stopped: 130 } as const;
 
 export function exitCodeOf(sighting: Sighting): number {

@@ -10,18 +10,18 @@ import { ageOf, duration } from "./duration.ts";
 import type { Answer } from "./sighting.ts";
 import type { Line, Span, Style } from "./text.ts";
 
-/** All that is known of a service at a moment. */
+/** What is known about a service. */
 export interface Knowledge {
   readonly url: string;
-  /** The last answer, however old. */
+  /** The last answer, of any age. */
   readonly answer?: Answer | undefined;
-  /** When that came, in milliseconds since the epoch. */
+  /** When the last answer arrived, in milliseconds since the epoch. */
   readonly answeredAt?: number | undefined;
-  /** Why there is none now. */
+  /** Why the service does not respond now. */
   readonly problem?: string | undefined;
 }
 
-/** Each has a shape of its own, for people who see no colors and terminals that have none. */
+/** Each status has a distinct shape, for terminals and people without colors. */
 const LOOKS: Readonly<Record<ServiceStatus, { readonly mark: string; readonly style: Style }>> = {
   [ServiceStatus.SERVICE_STATUS_UNSPECIFIED]: { mark: "?", style: "dim" },
   [ServiceStatus.HEALTHY]: { mark: "●", style: "green" },
@@ -32,17 +32,17 @@ const LOOKS: Readonly<Record<ServiceStatus, { readonly mark: string; readonly st
 const GAUGE_CELLS = 20;
 const MOST_EVENTS = 8;
 
-/** The lines that tell it to people. */
+/** Formats the health of a service as lines. */
 export function view({ url, answer, answeredAt, problem }: Knowledge, now: number): Line[] {
   const unreachable: Line[] = problem === undefined
     ? []
     : [[{ text: "✖ UNREACHABLE", style: "red" }, `  ${url}: ${problem}`]];
   if (answer === undefined) {
-    return problem === undefined ? [[`Asking ${url} …`]] : unreachable;
+    return problem === undefined ? [[`Connecting to ${url} …`]] : unreachable;
   }
   if (problem !== undefined && answeredAt !== undefined) {
     const age = duration(now - answeredAt);
-    unreachable.push([{ text: `STALE: what follows was told ${age} ago`, style: "yellow" }], []);
+    unreachable.push([{ text: `STALE: last response ${age} ago`, style: "yellow" }], []);
   }
   const { health, events } = answer;
   return [
@@ -103,7 +103,7 @@ function viewEvents(events: readonly HealthEvent[]): Line[] {
     const who = dependency === "" ? "service" : dependency;
     return [`  ${time}  ${who}  `, ...status(event.status), `  ${message}${after}`];
   });
-  return [[], [{ text: "Latest changes", style: "bold" }], ...lines];
+  return [[], [{ text: "Recent changes", style: "bold" }], ...lines];
 }
 
 function status(value: ServiceStatus): Span[] {

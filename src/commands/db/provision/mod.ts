@@ -1,6 +1,6 @@
 /**
- * Roles, database and privileges for the service on any PostgreSQL server, by the rule of least
- * privilege.
+ * Creates roles, database and privileges for the service on any PostgreSQL server, following the
+ * principle of least privilege.
  *
  * @module
  */

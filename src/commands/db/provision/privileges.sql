@@ -1,7 +1,7 @@
--- Gives the schema to the owner and every role its privileges, in the current database. Safe to run
--- again; parameters as in roles.sql, and provision.schema.
+-- Sets the owner of the schema and the privileges of all roles, in the current database. Safe to
+-- run again; parameters as in roles.sql, and provision.schema.
 --
--- The administrator must be a superuser, or a member of the owner who owns the database.
+-- Run it as a superuser, or as a member of the owner role that owns the database.
 
 DO $$
 DECLARE
@@ -15,7 +15,7 @@ DECLARE
     schema_owner oid;
     alteration text;
     guarded regclass;
-    -- Everything that the statements below can change.
+    -- Digest of everything that the statements below can change.
     snapshot text := $snapshot$
         SELECT md5(concat(
             (SELECT datacl FROM pg_database WHERE datname = current_database()),
@@ -34,20 +34,20 @@ BEGIN
         EXECUTE format('CREATE SCHEMA %I AUTHORIZATION %I', schema, owner);
         RAISE NOTICE 'schema %: created', quote_ident(schema);
     ELSIF pg_has_role(owner, schema_owner, 'USAGE') THEN
-        -- Also since PostgreSQL 15, where "public" belongs to whoever owns the database.
-        RAISE NOTICE 'schema %: already there', quote_ident(schema);
+        -- Also since PostgreSQL 15, where "public" belongs to the owner of the database.
+        RAISE NOTICE 'schema %: already exists', quote_ident(schema);
     ELSE
         EXECUTE format('ALTER SCHEMA %I OWNER TO %I', schema, owner);
-        RAISE NOTICE 'schema %: given to %', quote_ident(schema), quote_ident(owner);
+        RAISE NOTICE 'schema %: owner changed to %', quote_ident(schema), quote_ident(owner);
     END IF;
 
-    -- A database that one role has made and used, before there was an owner of its own.
+    -- For a database that a single role created and used, before there was a separate owner.
     FOR alteration IN
         WITH loser AS (SELECT oid FROM pg_roles WHERE rolname IN (service, nullif(migrator, '')))
         SELECT format('TABLE %s', class.oid::regclass) FROM pg_class AS class
             WHERE relnamespace = quote_ident(schema)::regnamespace AND relowner IN (TABLE loser)
                 AND (relkind IN ('r', 'p', 'v', 'm', 'f') OR relkind = 'S' AND NOT EXISTS (
-                    -- The sequence of a column goes with its table.
+                    -- The sequence of a column belongs to its table.
                     SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass
                         AND objid = class.oid AND deptype IN ('a', 'i')))
         UNION ALL
@@ -60,7 +60,7 @@ BEGIN
                 AND (typtype IN ('e', 'd', 'r') OR typtype = 'c' AND class.relkind = 'c')
     LOOP
         EXECUTE format('ALTER %s OWNER TO %I', alteration, owner);
-        RAISE NOTICE '%: given to %', lower(split_part(alteration, ' ', 1))
+        RAISE NOTICE '%: owner changed to %', lower(split_part(alteration, ' ', 1))
             || substr(alteration, strpos(alteration, ' ')), quote_ident(owner);
     END LOOP;
 
@@ -73,7 +73,7 @@ BEGIN
     EXECUTE format('REVOKE ALL ON SCHEMA %I FROM %I', schema, service);
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', schema, read_only);
 
-    -- What is there, and what migrations will make. read_write is a member of read_only.
+    -- For existing objects, and for those of later migrations. read_write is a member of read_only.
     EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I FROM %I', schema, service);
     EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %I', schema, read_only);
     EXECUTE format('GRANT SELECT ON ALL SEQUENCES IN SCHEMA %I TO %I', schema, read_only);
@@ -85,7 +85,7 @@ BEGIN
     EXECUTE format('%s GRANT INSERT, UPDATE, DELETE ON TABLES TO %I', alteration, read_write);
     EXECUTE format('%s GRANT USAGE ON SEQUENCES TO %I', alteration, read_write);
 
-    -- As migration 000002 does: these are written by the audit trigger and the migrator only.
+    -- As in migration 000002: only the audit trigger and the migrator write these.
     FOR guarded IN
         SELECT oid::regclass FROM pg_class
         WHERE relnamespace = quote_ident(schema)::regnamespace
@@ -94,21 +94,21 @@ BEGIN
         EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON %s FROM %I', guarded, read_write);
     END LOOP;
 
-    -- For statements and transactions that the service's own deadlines have missed. A session can
-    -- ask for others (DB_OPTIONS).
+    -- In case the deadlines of the service do not end a statement or transaction. A session can
+    -- override them (DB_OPTIONS).
     EXECUTE format('ALTER ROLE %I IN DATABASE %I SET statement_timeout = ''30s''', service, database);
     EXECUTE format(
         'ALTER ROLE %I IN DATABASE %I SET idle_in_transaction_session_timeout = ''60s''',
         service, database
     );
     IF migrator <> '' THEN
-        -- What it makes belongs to the owner, whichever program migrates.
+        -- Its objects belong to the owner, whichever program runs the migrations.
         EXECUTE format('ALTER ROLE %I IN DATABASE %I SET role = %L', migrator, database, owner);
     END IF;
 
     EXECUTE snapshot INTO after USING schema;
     IF before = after THEN
-        RAISE NOTICE 'privileges, default privileges and timeouts: already right';
+        RAISE NOTICE 'privileges, default privileges and timeouts: up to date';
     ELSE
         RAISE NOTICE 'privileges, default privileges and timeouts: set';
     END IF;

@@ -7,27 +7,27 @@ import { isPlainPassword, scramVerifier } from "./scram.ts";
 
 const DUPLICATE_DATABASE = "42P04";
 
-/** What is to be made, for whom and by whom. */
+/** What to create, for which service, and as which administrator. */
 export interface ProvisionOptions {
-  /** A superuser, or a role with CREATEROLE and CREATEDB, and the database that it connects to. */
+  /** A superuser, or a role with CREATEROLE and CREATEDB, and the database to connect to. */
   readonly admin: DatabaseConfig;
-  /** The service, and the migrator if there is one: their logins, the database and its schema. */
+  /** The service and its optional migrator: their logins, the database and its schema. */
   readonly service: DatabaseConfig;
   readonly roles: RoleNames;
-  /** Gets a line for each thing that was made, changed, or found right. */
+  /** Called with a line for each thing that was created, changed, or found up to date. */
   readonly say: (line: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Makes the roles, the database, its schema and everyone's privileges, or changes what is there to
- * match. Safe to call again and again. No password leaves the process: the server gets verifiers.
+ * Creates the roles, the database, its schema and all privileges, or changes existing ones to
+ * match. Safe to repeat. Passwords are not sent: the server receives SCRAM verifiers.
  *
- * The service's role may then read and write rows and nothing else; the owner's members change the
- * schema.
+ * Afterwards the role of the service can only read and write rows; members of the owner role change
+ * the schema.
  *
- * @throws {DatabaseError} What the server refused; `INVALID_USE` for names or passwords that
- * cannot work. What was made before stays, and the next call goes on from there.
+ * @throws {DatabaseError} If the server refuses a statement; `INVALID_USE` for invalid names or
+ * passwords. Completed steps are kept, and the next call continues from there.
  */
 export async function provision(options: ProvisionOptions): Promise<void> {
   const { admin, service, signal } = options;
@@ -37,7 +37,7 @@ export async function provision(options: ProvisionOptions): Promise<void> {
     onNotice: ({ message, severity }: Readonly<Record<string, string>>) =>
       options.say(severity === "NOTICE" ? message ?? "" : `${severity}: ${message}`),
   };
-  // Nothing that others can make is on the search path of an administrator (CVE-2018-1058).
+  // The search path of an administrator has no objects that others can create (CVE-2018-1058).
   const connection = { ...admin, schema: "pg_catalog" };
   const parameters = scriptParameters(options);
   await withSession(connection, session, async (connection) => {
@@ -49,13 +49,13 @@ export async function provision(options: ProvisionOptions): Promise<void> {
   });
 }
 
-/** How an administrator works as the owner, who cannot log in. */
+/** Returns the login of an administrator who acts as the owner role, which cannot log in. */
 export function asOwner(
   admin: DatabaseConfig,
   { database, schema }: DatabaseConfig,
   { owner }: RoleNames,
 ): DatabaseConfig {
-  // The server splits its options at spaces that have no backslash before them.
+  // The server splits options at spaces that are not escaped with a backslash.
   const role = `-c role=${owner.replaceAll(/[\\\s]/g, "\\$&")}`;
   return { ...admin, database, schema, options: [admin.options, role].filter(Boolean).join(" ") };
 }
@@ -66,9 +66,8 @@ function checkNames({ service, roles }: ProvisionOptions): void {
   const double = names.find((name, index) => names.indexOf(name) !== index);
   if (double !== undefined) {
     throw new DatabaseError("INVALID_USE", {
-      message: `${JSON.stringify(double)} stands for two roles: the service (DB_USER), the ` +
-        "migrator (DB_MIGRATION_USER), the owner (DB_OWNER_ROLE), DB_READ_WRITE_ROLE and " +
-        "DB_READ_ONLY_ROLE must all differ",
+      message: `${JSON.stringify(double)} is used for two roles: DB_USER, DB_MIGRATION_USER, ` +
+        "DB_OWNER_ROLE, DB_READ_WRITE_ROLE and DB_READ_ONLY_ROLE must all differ",
     });
   }
 }
@@ -87,13 +86,14 @@ function scriptParameters({ service, roles }: ProvisionOptions): Record<string, 
   };
 }
 
-/** Empty without a password: the role then logs in by other means, such as a certificate. */
+/** Empty without a password: the role then uses another method, such as a certificate. */
 function verifierOf(password: DatabaseConfig["password"], setting: string): string {
   if (password === undefined) return "";
   if (!isPlainPassword(password.reveal())) {
     throw new DatabaseError("INVALID_USE", {
-      message: `${setting} has characters that PostgreSQL's clients change before they send them ` +
-        "(RFC 4013), not all in the same way; use printable ASCII, or letters in composed form",
+      message:
+        `${setting} contains characters that some PostgreSQL clients change before sending ` +
+        "them (RFC 4013); use printable ASCII, or letters in composed form",
     });
   }
   return scramVerifier(password.reveal());
@@ -116,16 +116,16 @@ async function ensureDatabase(sql: Sql, database: string, owner: string): Promis
       (select pg_get_userbyid(datdba) from pg_database where datname = ${database}) as owner
   `;
   const { name, ownerName, owner: current } = row!;
-  if (current === owner) return `database ${name}: already there`;
+  if (current === owner) return `database ${name}: already exists`;
   if (current === null) {
     try {
       await sql`create database ${sql.identifier(database)} owner ${sql.identifier(owner)}`;
       return `database ${name}: created`;
     } catch (error) {
-      // Somebody else was faster.
+      // Created concurrently.
       if (!(error instanceof DatabaseError) || error.sqlState !== DUPLICATE_DATABASE) throw error;
     }
   }
   await sql`alter database ${sql.identifier(database)} owner to ${sql.identifier(owner)}`;
-  return `database ${name}: given to ${ownerName}`;
+  return `database ${name}: owner changed to ${ownerName}`;
 }

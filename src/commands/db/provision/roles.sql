@@ -1,11 +1,12 @@
--- Makes the roles of one database, or changes what is there to match. Safe to run again.
+-- Creates the roles of one database, or changes existing ones to match. Safe to run again.
 --
--- Needs CREATEROLE, not a superuser. The parameters are session settings, so that the server quotes
--- the names, and psql can run this file as well (select set_config('provision.owner', …, false)):
+-- Requires CREATEROLE, not a superuser. The parameters are session settings, so that the server
+-- quotes the names, and psql can run this file, too (select set_config('provision.owner', …,
+-- false)):
 --   provision.owner, .read_write, .read_only   roles without login
---   provision.service, .service_verifier       the service's login
---   provision.migrator, .migrator_verifier     the migrator's login; '' for none
--- A verifier is a SCRAM-SHA-256 one; '' leaves the password as it is.
+--   provision.service, .service_verifier       login of the service
+--   provision.migrator, .migrator_verifier     login of the migrator; '' for none
+-- A verifier is a SCRAM-SHA-256 verifier; '' keeps the password.
 
 DO $$
 DECLARE
@@ -36,15 +37,15 @@ BEGIN
         ELSIF existing.rolsuper OR existing.rolcreaterole OR existing.rolcreatedb
             OR existing.rolreplication OR existing.rolbypassrls
         THEN
-            -- It may be somebody's administrator: refuse to take anything away from it.
+            -- It may be in use by an administrator: never remove attributes from it.
             RAISE EXCEPTION 'role % is an administrator (superuser, createrole, createdb, replication '
-                'or bypassrls); the service needs roles of its own', quote_ident(wanted.name)
+                'or bypassrls); the service needs separate roles', quote_ident(wanted.name)
                 USING ERRCODE = 'invalid_role_specification';
         ELSIF wanted.login AND NOT existing.rolcanlogin THEN
             EXECUTE format('ALTER ROLE %I LOGIN', wanted.name);
-            RAISE NOTICE 'role %: may log in now', quote_ident(wanted.name);
+            RAISE NOTICE 'role %: login enabled', quote_ident(wanted.name);
         ELSE
-            RAISE NOTICE 'role %: already there', quote_ident(wanted.name);
+            RAISE NOTICE 'role %: already exists', quote_ident(wanted.name);
         END IF;
         IF wanted.verifier <> '' THEN
             EXECUTE format('ALTER ROLE %I PASSWORD %L', wanted.name, wanted.verifier);
@@ -67,8 +68,9 @@ BEGIN
         RAISE NOTICE 'role %: member of %', quote_ident(wanted.member), quote_ident(wanted.role);
     END LOOP;
 
-    -- To give objects to the owner, an administrator who is no superuser must be a member. Since
-    -- PostgreSQL 16 the maker of a role may grant it to anyone, but is no full member by itself.
+    -- To change owners, an administrator who is not a superuser must be a member of the owner.
+    -- Since PostgreSQL 16, the creator of a role may grant it to others, but is not a full member
+    -- itself.
     IF current_setting('is_superuser') = 'off' THEN
         IF current_setting('server_version_num')::int < 160000 THEN
             IF NOT pg_has_role(owner, 'USAGE') THEN

@@ -3,12 +3,12 @@ import { createHash, createHmac, pbkdf2Sync, randomBytes } from "node:crypto";
 const ITERATIONS = 4096; // PostgreSQL's scram_iterations
 const SALT_BYTES = 16;
 
-/** Characters beyond ASCII whose meaning SASLprep changes: spaces, and what it maps to nothing. */
+/** Non-ASCII characters that SASLprep changes: spaces, and those that it maps to nothing. */
 const REMAPPED = /[\p{Z}\p{C}\u034F\u180B-\u180D\uFE00-\uFE0F]/u;
 
 /**
- * What PostgreSQL keeps of a password. Sent in the place of the password, it keeps it out of the
- * server's log and statistics, even when every statement is logged.
+ * Returns what PostgreSQL stores for a password. Sent instead of the password, it keeps the
+ * password out of the log and statistics of the server, even if every statement is logged.
  *
  * Source: RFC 5802, section 3; PostgreSQL documentation, "pg_authid".
  */
@@ -21,8 +21,8 @@ export function scramVerifier(password: string, salt = randomBytes(SALT_BYTES)):
 }
 
 /**
- * Whether every client sends this password as it is. Others are prepared by libpq (RFC 4013,
- * SASLprep) and not by all drivers, so that some clients could log in and some not.
+ * Whether every client sends this password unchanged. libpq prepares other passwords (RFC 4013,
+ * SASLprep) but not all drivers do, so that some clients could not log in.
  */
 export function isPlainPassword(password: string): boolean {
   const foreign = password.replaceAll(/[\x20-\x7E]/g, "");

@@ -7,23 +7,24 @@ const INSUFFICIENT_PRIVILEGE = "42501";
 const INSERT_ENTRY =
   "insert into audit_log (schema_name, table_name, operation) values ('', '', 'TRUNCATE')";
 
-/** What the service must not be able to do, and a statement that does it when it is allowed. */
+/** What the service must not be able to do, with a statement that tests it. */
 const FORBIDDEN: readonly (readonly [string, string])[] = [
-  ["make a table", "create table provision_check ()"],
-  ["make a schema", "create schema provision_check"],
-  ["make a temporary table", "create temporary table provision_check ()"],
-  ["make a role", "create role provision_check"],
-  ["write the audit log by hand", INSERT_ENTRY],
-  ["change the audit log", "update audit_log set actor = actor where false"],
+  ["create tables", "create table provision_check ()"],
+  ["create schemas", "create schema provision_check"],
+  ["create temporary tables", "create temporary table provision_check ()"],
+  ["create roles", "create role provision_check"],
+  ["insert into the audit log directly", INSERT_ENTRY],
+  ["update the audit log", "update audit_log set actor = actor where false"],
   ["delete from the audit log", "delete from audit_log where false"],
-  ["empty the audit log", "truncate audit_log"],
-  ["change the books of the migrations", "update schema_migrations set dirty = dirty"],
+  ["truncate the audit log", "truncate audit_log"],
+  ["change the migration history", "update schema_migrations set dirty = dirty"],
 ];
 
 /**
- * Connects as the service and tries what it must not be able to do. Every attempt is rolled back.
+ * Connects as the service and verifies that it cannot do what it must not. Every attempt is rolled
+ * back.
  *
- * @throws {DatabaseError} When it cannot connect, or can do one of these things.
+ * @throws {DatabaseError} If it cannot connect, or can do one of these things.
  */
 export async function verifyService(
   service: DatabaseConfig,
@@ -45,8 +46,8 @@ export async function verifyService(
     }
     if (allowed.length > 0) {
       throw new DatabaseError("INVALID_USE", {
-        message: `The role ${user} can ${allowed.join(", ")}. Look for other ` +
-          "roles that it is a member of (\\drg in psql) and for what PUBLIC may do (\\dn+)",
+        message: `The role ${user} can ${allowed.join(", ")}. Check the other roles that it is a ` +
+          "member of (\\drg in psql) and the privileges of PUBLIC (\\dn+)",
       });
     }
     say(`cannot ${FORBIDDEN.map(([deed]) => deed).join(", ")}`);

@@ -52,8 +52,8 @@ Deno.test("status view: a problem comes first, and makes what is known stale", (
   const known = { url, answer: answer(ServiceStatus.HEALTHY), answeredAt: NOW - 90_000 };
   const [first, second] = plain(view({ ...known, problem: "Connection refused" }, NOW));
   assert.equal(first, "✖ UNREACHABLE  http://localhost:8080: Connection refused");
-  assert.equal(second, "STALE: what follows was told 1 min 30 s ago");
-  assert.equal(view({ url, problem: "no answer in time" }, NOW).length, 1);
+  assert.equal(second, "STALE: last response 1 min 30 s ago");
+  assert.equal(view({ url, problem: "no response in time" }, NOW).length, 1);
 });
 
 Deno.test("status view: the latest changes, with how long an outage was", () => {
