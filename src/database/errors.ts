@@ -8,44 +8,43 @@ import {
 
 export type { DatabaseErrorCode } from "./error_codes.ts";
 
-/** Optional parts of a {@linkcode DatabaseError}. */
+/** Optional details of a {@linkcode DatabaseError}. */
 export interface DatabaseErrorOptions {
-  /** For logs; the default is the public message. Must hold no secret. */
+  /** For logs. Default: the public message. Must not contain secrets. */
   readonly message?: string | undefined;
-  /** What led to this error; it is copied without the fields that can carry data. */
+  /** The underlying error; copied without the fields that can contain data. */
   readonly cause?: unknown;
-  /** The server's SQLSTATE, when it sent one. */
+  /** SQLSTATE of the server, if it sent one. */
   readonly sqlState?: string | undefined;
-  /** When the same call may succeed, in milliseconds from now, where that is known. */
+  /** Milliseconds after which the same call may succeed, if known. */
   readonly retryAfterMs?: number | undefined;
 }
 
 /**
- * Every failure of the database layer. `code` says what happened and never
- * changes its spelling, `publicMessage` may be shown to anyone, and `message`
- * and `cause` are for the log: they name hosts and repeat the server's primary
- * message, but hold no credentials, SQL or parameters.
+ * An error of the database layer. `code` identifies the error and is stable; `publicMessage` is
+ * safe for all clients; `message` and `cause` are for logs: they contain host names and the primary
+ * message of the server, but no credentials, SQL or parameters.
  */
 export class DatabaseError extends Error {
   /** `DatabaseError`. */
   override readonly name = "DatabaseError";
-  /** What happened; never changes its spelling. */
+  /** Identifies the error; codes are stable. */
   readonly code: DatabaseErrorCode;
-  /** Whether the same call may succeed later with nothing changed. */
+  /** Whether the same call may succeed later without intervention. */
   readonly retryable: boolean;
-  /** One sentence that is safe to send to any client. */
+  /** One sentence without internal details, safe to send to any client. */
   readonly publicMessage: string;
-  /** The server's SQLSTATE, when it sent one. */
+  /** SQLSTATE of the server, if it sent one. */
   readonly sqlState: string | undefined;
-  /** When the same call may succeed, in milliseconds from now, where that is known. */
+  /** Milliseconds after which the same call may succeed, if known. */
   readonly retryAfterMs: number | undefined;
 
-  /** Makes an error with the meaning and the public message of its code. */
+  /** Creates an error with the properties and the public message of its code. */
   constructor(code: DatabaseErrorCode, options: DatabaseErrorOptions = {}) {
     const { retryable, publicMessage } = ERROR_CODES[code];
     super(options.message ?? publicMessage);
     if (options.cause !== undefined) {
-      // Not enumerable, as in every other Error; loggers and inspect find it by name.
+      // Not enumerable, as in other errors; loggers and inspect read it by name.
       Object.defineProperty(this, "cause", {
         value: withoutData(options.cause),
         configurable: true,
@@ -59,13 +58,15 @@ export class DatabaseError extends Error {
     this.retryAfterMs = options.retryAfterMs;
   }
 
-  /** Whether this says that the database cannot be used at all at the moment. */
+  /** Whether it means that the database is unavailable. */
   get isOutage(): boolean {
     return ERROR_CODES[this.code].outage;
   }
 }
 
-/** Whether the error came from the driver, the network or this layer, rather than from the caller. */
+/**
+ * Whether the error comes from the driver, the network or this layer, rather than from the caller.
+ */
 export function isDatabaseFailure(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
   if (error instanceof DatabaseError || error.name === "PostgresError") return true;
@@ -73,9 +74,9 @@ export function isDatabaseFailure(error: unknown): error is Error {
 }
 
 /**
- * Turns whatever the driver, the network or the resolver threw into a
- * {@linkcode DatabaseError}: by SQLSTATE when the server sent one, else by the
- * error's code. A `DatabaseError` is returned as it is.
+ * Converts an error of the driver, the network or the resolver to a {@linkcode DatabaseError}: by
+ * SQLSTATE if the server sent one, otherwise by the code of the error. Returns a `DatabaseError`
+ * unchanged.
  */
 export function classify(error: unknown): DatabaseError {
   if (error instanceof DatabaseError) return error;
@@ -94,18 +95,20 @@ export function classify(error: unknown): DatabaseError {
   });
 }
 
-/** The error to throw for an aborted signal: its reason when that is ours, else `ABORTED`. */
+/**
+ * Returns the error for an aborted signal: its reason if that is a DatabaseError, else `ABORTED`.
+ */
 export function abortReason(signal: AbortSignal | undefined): DatabaseError {
   const reason: unknown = signal?.reason;
   return reason instanceof DatabaseError ? reason : new DatabaseError("ABORTED", { cause: reason });
 }
 
-/** After an error that is not fatal the session goes on: no outage, whatever its SQLSTATE says. */
+/** After a non-fatal error the session continues, so it is no outage, whatever its SQLSTATE. */
 function codeOfServerError(error: Error, sqlState: string): DatabaseErrorCode {
   const pooler = codeOfPoolerError(sqlState, error.message);
   if (pooler !== undefined) return pooler;
   const code = codeOfSqlState(sqlState);
-  // For instance 08P01 for a wrong number of parameters, or 08001 for a foreign server.
+  // Such as 08P01 for a wrong number of parameters, or 08001 for a foreign server.
   const sessionGoesOn = Reflect.get(error, "severity") === "ERROR";
   return ERROR_CODES[code].outage && sessionGoesOn ? "QUERY_FAILED" : code;
 }
@@ -115,8 +118,8 @@ function codeOf(error: Error): unknown {
 }
 
 /**
- * Fields that help to find a fault. Everything else a driver hangs on an error
- * (statement, parameters, `detail` and `where` with values of rows, options) is left out.
+ * Fields that help to diagnose an error. All other fields of driver errors (statement, parameters,
+ * `detail` and `where` with values of rows, options) are omitted.
  */
 const KEPT_FIELDS = [
   "code",
@@ -132,7 +135,9 @@ const KEPT_FIELDS = [
   "constraint_name",
 ] as const;
 
-/** `dependent_objects_still_exist`: its detail names those objects, and has no row's values. */
+/**
+ * `dependent_objects_still_exist`: its detail lists those objects and contains no values of rows.
+ */
 const DEPENDENT_OBJECTS = "2BP01";
 
 function messageWithoutData(error: Error): string {
@@ -145,13 +150,14 @@ function messageWithoutData(error: Error): string {
 }
 
 /**
- * Data exceptions (class 22) tell the value that they are about, between quotation marks or after
- * a colon. In another language than English it could be anywhere. The word for the severity shows
- * the language mostly: some languages have the same one, and other quotation marks.
+ * Messages of data exceptions (class 22) contain the offending value, between quotation marks or
+ * after a colon. In other languages than English its position is unknown. The language usually
+ * shows in the localized severity; some languages share it with English, but use other quotation
+ * marks.
  */
 function messageWithoutValue(error: Error): string {
   if (Reflect.get(error, "severity_local") !== Reflect.get(error, "severity")) {
-    return "The server's message is left out: it is not in English, and can hold a value";
+    return "Message omitted: it is not in English, and may contain a value";
   }
   return error.message.replace(/\p{Quotation_Mark}[^]*\p{Quotation_Mark}|(?<=: )[^]+/gu, '"…"');
 }
@@ -165,7 +171,7 @@ function withoutData(error: unknown): unknown {
   const message = messageWithoutData(error);
   const copy = new Error(message);
   Object.defineProperty(copy, "name", { value: error.name });
-  // Read only when shown: writing out a stack is slow.
+  // Computed only when read: formatting a stack is slow.
   Object.defineProperty(copy, "stack", {
     get: () => error.stack?.replace(error.message, () => message),
   });

@@ -1,14 +1,14 @@
-/** The part of a structured logger, for instance pino, that the database layer uses. */
+/** The methods of a structured logger, such as pino, that the database layer calls. */
 export interface Logger {
-  /** Logs what happened as it should. */
+  /** Logs a normal event. */
   info(fields: Readonly<Record<string, unknown>>, message: string): void;
-  /** Logs what needs attention soon. */
+  /** Logs an event that needs attention soon. */
   warn(fields: Readonly<Record<string, unknown>>, message: string): void;
   /** Logs a failure. */
   error(fields: Readonly<Record<string, unknown>>, message: string): void;
 }
 
-/** Drops everything. */
+/** Discards all records. */
 export const silentLogger: Logger = { info() {}, warn() {}, error() {} };
 
 /** The same logger, with the name of the database in every record. */

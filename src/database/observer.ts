@@ -2,7 +2,7 @@ import type { Connection } from "./connection/connection.ts";
 import type { StatementObserver } from "./connection/driver.ts";
 import type { Clock } from "../time.ts";
 
-/** Which call of the manager an operation is; `connection` is `withConnection`. */
+/** The kind of an operation; `connection` is `withConnection`. */
 export type OperationName = "query" | "connection" | "transaction" | "ping";
 
 /** `read` is the pool of the read hosts (`DB_READ_HOSTS`). */
@@ -27,22 +27,24 @@ export interface DatabaseObserver {
  * Durations are in milliseconds.
  */
 export interface PoolObserver {
-  /** A caller got a connection. */
+  /** A caller acquired a connection. */
   readonly acquired: (waitedMs: number) => void;
   /** A caller got no connection. */
   readonly acquireFailed: (waitedMs: number, error: unknown) => void;
   /** A caller released its connection. */
   readonly released: (usedMs: number) => void;
-  /** A connection was opened. The context means nothing: the next caller in line gets it. */
+  /**
+   * A connection was opened. The context is arbitrary: the next waiting caller gets the connection.
+   */
   readonly opened: (tookMs: number) => void;
-  /** A connection could not be opened. */
+  /** Opening a connection failed. */
   readonly openFailed: (tookMs: number, error: unknown) => void;
   /**
    * A server has presented its TLS certificate, which passes the checks of `sslmode`. The session
    * may still be refused.
    */
   readonly certificateSeen?: ((expiresAt: Date) => void) | undefined;
-  /** A statement is sent. */
+  /** A statement is being sent. */
   readonly sending?: StatementObserver | undefined;
 }
 

@@ -2,34 +2,33 @@ import pRetry from "p-retry";
 import { abortReason, classify, type DatabaseError } from "./errors.ts";
 import { type Clock, sleep } from "../time.ts";
 
-/** How much later than configured a rejected login is tried again at most, as a part. */
+/** Maximum random addition to the delay after a rejected login, as a fraction of it. */
 const SLOW_JITTER = 0.1;
 
-/** Settings of {@linkcode retry}. */
+/** Delays of {@linkcode retry}, in milliseconds. */
 export interface RetryOptions {
-  /** Upper limit of the first delay; it doubles with every failure. */
+  /** Upper bound of the first delay; it doubles with every failure. */
   readonly initialDelayMs: number;
-  /** The upper limit never grows beyond this. */
+  /** Maximum of the upper bound. */
   readonly maxDelayMs: number;
-  /** The delay after an outage that cannot pass by itself, with {@linkcode slowDelay}'s jitter. */
+  /** Delay after an outage that needs intervention, with the jitter of {@linkcode slowDelay}. */
   readonly authRetryDelayMs: number;
-  /** Ends the retries, also while one waits. */
+  /** Ends the retries, also during a delay. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
-  /** From 0 up to 1; for the jitter. */
+  /** Returns a number from 0 up to 1, for the jitter. */
   readonly random: () => number;
   /** Called after each failure, before the delay. */
   readonly onFailure: (error: DatabaseError, delayMs: number) => void;
 }
 
 /**
- * Tries until it succeeds or the signal aborts. Delays grow exponentially with
- * full jitter (a random part of the limit), so that many clients of a database
- * that comes back do not all come at once. An error that cannot pass by itself
- * (`retryable` is false) waits for the whole longest delay each time; and when
- * it is an outage, such as a rejected password, for `authRetryDelayMs`.
+ * Retries until success or until the signal aborts. Delays grow exponentially with full jitter (a
+ * random fraction of the upper bound), so that the clients of a database do not all reconnect at
+ * the same time. After an error that needs intervention (`retryable` is false) the delay is
+ * `maxDelayMs`; if it is also an outage, such as a rejected password, `authRetryDelayMs`.
  *
- * @throws The signal's reason; nothing else ends it.
+ * @throws Only the reason of the signal.
  *
  * Source of full jitter: AWS Architecture Blog, "Exponential Backoff And Jitter" (2015).
  */
@@ -39,7 +38,7 @@ export function retry<T>(attempt: () => Promise<T>, options: RetryOptions): Prom
     () => attempt().catch((error) => Promise.reject(classify(error))),
     {
       retries: Infinity,
-      // The delay is made below: p-retry's own has no full jitter and no delay per error.
+      // The delay is below: p-retry has no full jitter and no delay per error.
       minTimeout: 0,
       signal,
       onFailedAttempt: async ({ error, attemptNumber }) => {
@@ -52,24 +51,24 @@ export function retry<T>(attempt: () => Promise<T>, options: RetryOptions): Prom
   );
 }
 
-/** Settings of {@linkcode retrySome}. */
+/** Delays and number of retries of {@linkcode retrySome}. */
 export interface RetrySomeOptions
   extends Pick<RetryOptions, "initialDelayMs" | "maxDelayMs" | "clock" | "random"> {
-  /** Most attempts after the first. */
+  /** Maximum number of retries after the first attempt. */
   readonly retries: number;
-  /** Whether it makes sense to try again after this error. */
+  /** Whether to retry after this error. */
   readonly isRetryable: (error: unknown) => boolean;
-  /** Ends the retries, also while one waits; the result of an attempt is never dropped. */
+  /** Ends the retries, also during a delay; the result of an attempt is never discarded. */
   readonly signal: AbortSignal | undefined;
 }
 
 /**
- * Tries again after some errors, a few times, with the delays of {@linkcode retry}.
+ * Retries after some errors, a limited number of times, with the delays of {@linkcode retry}.
  *
- * Not with p-retry: it would throw away the success of an attempt when the signal
- * has aborted meanwhile, but what is committed is committed.
+ * Does not use p-retry, which discards the success of an attempt if the signal has aborted in the
+ * meantime, although its transaction is committed.
  *
- * @throws What the last attempt has thrown, as it is, or the signal's reason.
+ * @throws The error of the last attempt, unchanged, or the reason of the signal.
  */
 export async function retrySome<T>(
   attempt: () => Promise<T>,
@@ -86,7 +85,7 @@ export async function retrySome<T>(
   }
 }
 
-/** The delay after the nth failure. */
+/** Returns the delay after the nth failure. */
 export function retryDelay(
   attemptNumber: number,
   error: DatabaseError,
@@ -96,7 +95,9 @@ export function retryDelay(
   return error.isOutage ? slowDelay(options) : options.maxDelayMs;
 }
 
-/** The delay after what cannot pass by itself: long, but not the same for all replicas. */
+/**
+ * Returns the delay after an error that needs intervention: long, but different for each instance.
+ */
 export function slowDelay(
   { authRetryDelayMs, random }: Pick<DelayOptions, "authRetryDelayMs" | "random">,
 ): number {

@@ -4,16 +4,15 @@ import type { DatabaseError } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 
 /**
- * Where a manager is in its life:
- * `connecting` until the first attempt has ended, then `connected` and
- * `disconnected` in turns, and `closing` and `closed` at the end.
+ * Connection state of a manager: `connecting` until the first attempt has ended, then alternating
+ * between `connected` and `disconnected`, finally `closing` and `closed`.
  *
- * It follows the circuit breaker of the primary: `connected` is closed, `disconnected` is open or
- * half-open.
+ * It follows the circuit breaker of the primary: `connected` while that is closed, `disconnected`
+ * while it is open or half-open.
  */
 export type DatabaseState = "connecting" | "connected" | "disconnected" | "closing" | "closed";
 
-/** How the database is doing, at one moment. */
+/** The status of the database at one moment. */
 export interface DatabaseStatus {
   /** Whether the primary is connected, and whether the manager is closing. */
   readonly state: DatabaseState;
@@ -48,7 +47,7 @@ export class StateHolder {
   #connectedAt: Date | undefined;
   #lostAt: number | undefined;
 
-  /** @param now Monotonic milliseconds, for the length of an outage. */
+  /** @param now Monotonic clock in milliseconds, for the duration of an outage. */
   constructor(logger: Logger, now: () => number) {
     this.#logger = logger;
     this.#now = now;
@@ -62,12 +61,12 @@ export class StateHolder {
     return this.#status;
   }
 
-  /** When the present connection to the database began. */
+  /** When the current connection to the database was established. */
   get connectedAt(): Date | undefined {
     return this.#connectedAt;
   }
 
-  /** Tells the listener of every change from now on. Call the result to stop that. */
+  /** Calls the listener for every change from now on. Call the result to stop that. */
   subscribe(listener: StateListener): () => void {
     return this.#changes.subscribe(listener);
   }
@@ -116,7 +115,7 @@ export class StateHolder {
       const downtimeMs = Math.round(this.#now() - this.#lostAt);
       this.#logger.info(
         { event: "database.recovered", access_mode: accessMode, downtime_ms: downtimeMs },
-        "The database is back",
+        "Reconnected to the database",
       );
     }
     this.#lostAt = undefined;
@@ -138,9 +137,9 @@ export class StateHolder {
     } else if (loggedMode(previous) !== "READ_ONLY") {
       return;
     } else if (accessMode === "READ_WRITE") {
-      this.#logger.info({ event: "database.read_write" }, "The database takes writes again");
+      this.#logger.info({ event: "database.read_write" }, "The database accepts writes again");
     } else if (previous.state === "disconnected" && status.state === "disconnected") {
-      this.#logger.error({ event: "database.unavailable" }, "Lost the read hosts too");
+      this.#logger.error({ event: "database.unavailable" }, "Lost the read hosts, too");
     }
   }
 }

@@ -20,7 +20,7 @@ for (const [name, end] of Object.entries(ENDS)) {
       await end(tx);
       await tx`insert into entry values (2)`;
     });
-    await assert.rejects(run, { code: "INVALID_USE", message: /ended by a statement/ });
+    await assert.rejects(run, { code: "INVALID_USE", message: /ended it with a statement/ });
     await database.transaction((tx) => tx`insert into entry values (3)`);
   });
 }

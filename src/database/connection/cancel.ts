@@ -4,20 +4,19 @@ import { abortReason, classify } from "../errors.ts";
 import { abortable } from "../../time.ts";
 
 const CANCEL_REQUEST_BYTES = 16;
-/** 1234 in the high and 5678 in the low half, in place of a protocol version. */
+/** The cancel request code, 1234.5678, in place of a protocol version. */
 const CANCEL_REQUEST_CODE = (1234 << 16) | 5678;
 
 /**
- * Asks the server to cancel whatever the session runs, over a new socket, which
- * it destroys. Whether something was cancelled is told only to the session itself.
+ * Asks the server to cancel the running statement of the session, over a new socket. Whether
+ * a statement was cancelled is reported only to the session itself.
  *
- * It resolves when the server has closed the socket. By then the backend has its
- * signal, so a statement that is sent later cannot be hit any more.
+ * Resolves when the server has closed the socket. By then the backend has received its signal, so
+ * that a statement that is sent later cannot be cancelled by it.
  *
  * @param dial Connects to the server of the session, encrypted if the session is.
- * @throws {DatabaseError} When that proof is missing, because the server could
- * not be reached, reset the connection or did not close it before the signal
- * aborted. A cancel may then still arrive, whenever.
+ * @throws {DatabaseError} If the server cannot be reached, resets the connection, or does not close
+ * it before the signal aborts. The cancel may then still take effect at any time.
  *
  * Source: PostgreSQL documentation, 55.2.8 "Canceling Requests in Progress".
  */
@@ -38,7 +37,7 @@ export async function requestCancel(
   }
 }
 
-/** The whole message; it has no type byte and no start-up before it. */
+/** The complete message; it has no type byte and follows no startup message. */
 export function cancelRequest({ pid, secret }: BackendKey): Uint8Array {
   const message = new DataView(new ArrayBuffer(CANCEL_REQUEST_BYTES));
   message.setUint32(0, CANCEL_REQUEST_BYTES);
@@ -48,17 +47,16 @@ export function cancelRequest({ pid, secret }: BackendKey): Uint8Array {
   return new Uint8Array(message.buffer);
 }
 
-/** Resolves when the other side has closed the socket in order; rejects when it was reset. */
+/** Resolves when the peer has closed the socket; rejects when it was reset. */
 function untilClosed(socket: net.Socket): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   socket.once("end", resolve);
   socket.once("error", reject);
   socket.once(
     "close",
-    () =>
-      reject(Object.assign(new Error("The cancel request was cut off"), { code: "ECONNRESET" })),
+    () => reject(Object.assign(new Error("The cancel request was reset"), { code: "ECONNRESET" })),
   );
-  // Without a reader, the end is never seen.
+  // Without a reader, the end of the stream is not detected.
   socket.resume();
   return promise;
 }

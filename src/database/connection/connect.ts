@@ -8,11 +8,11 @@ import { openSession, prefers, type SessionOptions } from "./session.ts";
 import { type Lookup, resolveHost } from "./socket.ts";
 import { type Clock, Deadline, systemClock } from "../../time.ts";
 
-/** How {@linkcode connect} opens a connection, beside the configuration. */
+/** Abort signal and hooks of {@linkcode connect}. */
 export interface ConnectOptions {
-  /** Aborting it ends the attempt; a connection that is open stays open. */
+  /** Aborts the attempt; an open connection stays open. */
   readonly signal?: AbortSignal | undefined;
-  /** Called with every notice of the server; default: they are dropped. */
+  /** Called with every notice of the server. Default: notices are ignored. */
   readonly onNotice?: ((notice: Readonly<Record<string, string>>) => void) | undefined;
   /** Default: the clock of the machine. */
   readonly clock?: Clock | undefined;
@@ -20,24 +20,24 @@ export interface ConnectOptions {
   readonly lookup?: Lookup | undefined;
   /** Called when a statement is sent; see {@linkcode StatementObserver}. */
   readonly observeStatement?: StatementObserver | undefined;
-  /** Called with the expiry of each certificate that a server has shown. */
+  /** Called with the expiry time of each certificate that a server has presented. */
   readonly onCertificate?: ((expiresAt: Date) => void) | undefined;
-  /** Called with a password that was read from its file, before it is used; for a log that redacts it. */
+  /** Called with a password read from its file, before it is used, so that logs can redact it. */
   readonly onPassword?: ((password: Secret) => void) | undefined;
 }
 
 /**
- * Opens one connection the way libpq does: hosts in order, every address of a
- * name, `sslmode` with its fallbacks, and only a server that has the role of
- * `target_session_attrs`. Where a role is only preferred, another server is taken
- * when no preferred one can be reached. After a rejected login no other host is tried.
+ * Opens one connection as libpq does: hosts in order, every address of a name, `sslmode` with its
+ * fallbacks, and only a server with the role that `target_session_attrs` requires. If a role is
+ * only preferred, another server is used when no preferred one can be reached. After a rejected
+ * login, no other host is tried.
  *
- * All of it together takes at most `connectTimeoutMs`, which libpq gives to each
- * address. What is left of it is shared equally by the servers still to try, so
- * that a silent one cannot use up everyone's time.
+ * All attempts together take at most `connectTimeoutMs`, which in libpq applies to each address.
+ * The remaining time is divided equally among the remaining servers, so that one that does not
+ * respond cannot use up the time of the others.
  *
- * @throws {DatabaseError} The last server's error; its cause holds the others'.
- * `CONNECT_TIMEOUT` when the time is over, `ABORTED` when the signal aborts.
+ * @throws {DatabaseError} The error of the last server; its cause contains those of the others.
+ * `CONNECT_TIMEOUT` when the time is over; `ABORTED` when the signal aborts.
  *
  * Source: PostgreSQL documentation, 34.1.1.3 "Specifying Multiple Hosts".
  */
@@ -58,7 +58,7 @@ export async function connect(
   return connection;
 }
 
-/** What all tries of one `connect` have in common. */
+/** What all attempts of one `connect` share. */
 interface Search {
   readonly config: DatabaseConfig;
   readonly session: SessionOptions;
@@ -68,7 +68,7 @@ interface Search {
   readonly failures: DatabaseError[];
 }
 
-/** The first session with a server that is not of the preferred kind; closed unless it is taken. */
+/** The first session with a server that is not of the preferred role; closed unless it is used. */
 class Spare implements AsyncDisposable {
   #connection: Connection | undefined;
 
@@ -92,7 +92,7 @@ class Spare implements AsyncDisposable {
   }
 }
 
-/** Failures of one server that say nothing about the next one. */
+/** Errors of one server after which the next one is tried. */
 const TRY_NEXT: ReadonlySet<DatabaseErrorCode> = new Set([
   "CONNECTION_REFUSED",
   "HOST_UNREACHABLE",
@@ -105,7 +105,7 @@ const TRY_NEXT: ReadonlySet<DatabaseErrorCode> = new Set([
   "WRONG_SERVER_ROLE",
 ]);
 
-/** Tries every host; undefined means that none is of the preferred kind. */
+/** Tries every host; returns undefined if none has the preferred role. */
 async function tryHosts(
   search: Search,
   signal: AbortSignal | undefined,
@@ -113,7 +113,7 @@ async function tryHosts(
   const { config: { hosts, connectTimeoutMs }, clock, spare } = search;
   const endsAt = clock.now() + connectTimeoutMs;
   for (const [index, host] of hosts.entries()) {
-    // Who has a spare has an answer, and should not keep its caller waiting up to the last moment.
+    // With a spare session, part of the time is reserved, so that the caller does not time out.
     const shares = hosts.length - index + (spare.isEmpty ? 0 : 1);
     const connection = await tryHost(host, search, (endsAt - clock.now()) / shares, signal);
     if (connection !== undefined) return connection;
@@ -121,7 +121,7 @@ async function tryHosts(
   return undefined;
 }
 
-/** Tries every address of a host; undefined means that the next host may do better. */
+/** Tries every address of a host; returns undefined if the next host should be tried. */
 async function tryHost(
   host: HostAddress,
   search: Search,
@@ -149,7 +149,7 @@ async function tryHost(
   return undefined;
 }
 
-/** Remembers a failure; throws when no other server should be tried. */
+/** Records a failure; throws if no other server should be tried. */
 function note({ failures }: Search, error: unknown, signal: AbortSignal | undefined): void {
   const failure = classify(error);
   failures.push(failure);
@@ -182,7 +182,7 @@ function summary(failures: readonly DatabaseError[]): DatabaseError {
   return new DatabaseError(code, {
     message,
     sqlState,
-    cause: new AggregateError(failures, "No server of the list could be used"),
+    cause: new AggregateError(failures, "All servers failed"),
   });
 }
 

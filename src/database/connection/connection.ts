@@ -16,10 +16,10 @@ import { createSql, type Rows, type Sql, type StatementText } from "./sql.ts";
 import { Wire } from "./wire.ts";
 import { abortable, Deadline } from "../../time.ts";
 
-/** PostgreSQL's message that ends a session. */
+/** PostgreSQL's Terminate message. */
 const TERMINATE = new Uint8Array(["X".charCodeAt(0), 0, 0, 0, 4]);
 
-/** How long a polite close may take before the socket is destroyed. */
+/** Maximum time for a clean close, before the socket is destroyed. */
 const END_GRACE_MS = 1000;
 
 /**
@@ -31,37 +31,37 @@ const MAX_VARIABLE_LENGTH = 8192;
 
 /** What a server is at the moment, as a new session sees it. */
 export interface ServerRole {
-  /** The server is a standby that replays another's changes. */
+  /** The server is a standby in recovery. */
   readonly inRecovery: boolean;
-  /** Transactions may not write, because of the role or of a setting. */
+  /** Transactions are read-only, because of the role of the server or of a setting. */
   readonly readOnly: boolean;
 }
 
-/** One run of one server, as it reports itself: whatever address leads to it. */
+/** Identifies a server process from its start to its stop, independent of the address used. */
 export interface ServerRun {
-  /** Its own address and port. */
+  /** Address and port of the server, as the server reports them. */
   readonly address: string;
-  /** When it was started, as the server writes it. */
+  /** Start time of the server, as text in the format of the server. */
   readonly startedAt: string;
 }
 
-/** What a connection is waiting for, at one moment. */
+/** What a connection is waiting for. */
 export interface Wait {
-  /** A different one for each statement. */
+  /** Distinct for each statement. */
   readonly statement: unknown;
-  /** How many times something has come from the server. */
+  /** Number of times that data has arrived from the server. */
   readonly heardCount: number;
 }
 
-/** Where and as whom a connection logs in; see {@linkcode ClientOptions}. */
+/** Address, login and hooks of a connection; see {@linkcode ClientOptions}. */
 export interface ConnectionOptions extends Omit<ClientOptions, "socket"> {
-  /** Opens another socket to the same server, encrypted in the same way; for cancel requests. */
+  /** Opens another socket to the same server, encrypted in the same way, for cancel requests. */
   readonly dial: (signal: AbortSignal) => Promise<net.Socket>;
   readonly config: PoolerConfig;
   readonly observeStatement?: StatementObserver | undefined;
 }
 
-/** The answer to the question for the role. */
+/** Result of the query for the role. */
 interface RoleRow {
   readonly in_recovery: boolean;
   readonly read_only: boolean;
@@ -71,29 +71,29 @@ interface RoleRow {
   readonly server_address: string;
 }
 
-/** Why a statement must not be sent any more; undefined while it may be. */
+/** Why a statement must not be sent; undefined if it may be. */
 type Refusal = () => DatabaseError | undefined;
 
-/** As the driver spells it. */
+/** With the code of the driver. */
 function closedError(): Error {
   return Object.assign(new Error("The connection has closed"), { code: "CONNECTION_CLOSED" });
 }
 
 /**
- * One session on one socket: a postgres.js client that connects once and is never used again after
- * its socket has closed, because the driver would silently continue on a new session. Opened by
- * `connect`.
+ * One session on one socket. Wraps a postgres.js client that connects only once: after its socket
+ * has closed it must not be used, because the driver would silently continue in a new session.
+ * Opened by `connect`.
  *
- * Statements are sent one at a time, in the order of their calls: a statement that fails, that is
- * cancelled, or whose plan has become stale then affects no other, and each settles exactly when
- * the server is ready for the next (ReadyForQuery), so that the transaction status is known.
+ * Statements are sent one at a time, in the order of their calls, so that a failed or cancelled
+ * statement, or one with a stale plan, affects no other. Each settles when the server is ready for
+ * the next (ReadyForQuery), so that the transaction status is known.
  */
 export class Connection implements Resource, AsyncDisposable {
-  /** Runs statements. They fail at once when the connection is closed. */
+  /** Runs statements. They fail immediately if the connection is closed. */
   readonly sql: Sql;
   /** When the socket was connected. */
   readonly createdAt: Date = new Date();
-  /** Resolves when the socket has closed, for whatever reason. Never rejects. */
+  /** Resolves when the socket has closed, for any reason. Never rejects. */
   readonly whenClosed: Promise<void>;
 
   readonly #options: ConnectionOptions;
@@ -105,7 +105,7 @@ export class Connection implements Resource, AsyncDisposable {
   /** Statements that wait for their turn. */
   readonly #queue: Execution[] = [];
   #idle: PromiseWithResolvers<void> | undefined;
-  /** What statements failed with whose answers were lost. */
+  /** Errors of statements that were sent but not answered. */
   readonly #unanswered = new WeakSet<object>();
   /** Texts that are prepared although they can differ the next time. */
   readonly #variableTexts = new Set<string>();
@@ -120,7 +120,7 @@ export class Connection implements Resource, AsyncDisposable {
 
   /**
    * @internal
-   * @param socket Connected and, if wanted, encrypted; owned by the connection from now on.
+   * @param socket Connected and, if required, encrypted; owned by the connection from now on.
    */
   constructor(socket: net.Socket, options: ConnectionOptions) {
     this.#socket = socket;
@@ -134,7 +134,7 @@ export class Connection implements Resource, AsyncDisposable {
       this.#failSent(closedError());
       resolve();
     });
-    // The server closes both directions at once, after its last message: no answer can follow.
+    // The server closes both directions after its last message, so no answer can follow.
     socket.once("end", () => socket.destroy());
     socket.on("error", (error) => {
       this.#socketError ??= error;
@@ -152,7 +152,7 @@ export class Connection implements Resource, AsyncDisposable {
     });
   }
 
-  /** Whether the connection must not be used any more. */
+  /** Whether the connection is closed and must not be used. */
   get closed(): boolean {
     return this.#closed || this.#ending || this.#socket.destroyed;
   }
@@ -162,28 +162,28 @@ export class Connection implements Resource, AsyncDisposable {
     return this.#wire.isInTransaction;
   }
 
-  /** Whether a statement runs or waits for its turn. */
+  /** Whether a statement is running or waiting for its turn. */
   get isBusy(): boolean {
     return this.#running !== undefined;
   }
 
-  /** Process id of the server's backend; behind a connection pooler, the pooler's. */
+  /** Process id of the server's backend, or of the connection pooler in front of it. */
   get backendPid(): number {
     return this.#backendKey.pid;
   }
 
-  /** The server's present run; undefined before the start-up. */
+  /** Identity of the server process; undefined before login. */
   get serverRun(): ServerRun | undefined {
     return this.#serverRun;
   }
 
-  /** What the server was when it was asked last; undefined before the start-up. */
+  /** Role of the server at the last check; undefined before login. */
   get lastRole(): ServerRole | undefined {
     return this.#lastRole;
   }
 
   /**
-   * What is between the connection and its server, as the last look at its role showed.
+   * The pooler between the connection and its server, if any, as of the last check of the role.
    *
    * @internal
    */
@@ -192,7 +192,7 @@ export class Connection implements Resource, AsyncDisposable {
   }
 
   /**
-   * What it is waiting for; undefined while nothing runs.
+   * What it is waiting for; undefined while no statement runs.
    *
    * @internal
    */
@@ -202,10 +202,10 @@ export class Connection implements Resource, AsyncDisposable {
   }
 
   /**
-   * Logs in and asks the server for its role.
+   * Logs in and queries the role of the server.
    *
    * @internal
-   * @throws {DatabaseError} Classified; the connection is destroyed then.
+   * @throws {DatabaseError} Classified; the connection is then destroyed.
    */
   async startup(signal: AbortSignal): Promise<ServerRole> {
     try {
@@ -217,9 +217,9 @@ export class Connection implements Resource, AsyncDisposable {
   }
 
   /**
-   * Asks the server for its role, and checks that the session is what DB_POOLER says.
+   * Queries the role of the server, and verifies that the session matches DB_POOLER.
    *
-   * @throws {DatabaseError} As a statement; `POOLER_MISMATCH`.
+   * @throws {DatabaseError} As for a statement; `POOLER_MISMATCH`.
    */
   async role(): Promise<ServerRole> {
     const [row] = await this.script(ROLE) as Rows<RoleRow>;
@@ -232,12 +232,12 @@ export class Connection implements Resource, AsyncDisposable {
   }
 
   /**
-   * Runs one statement when those before it have ended.
+   * Runs a statement after those before it have ended.
    *
    * @internal
-   * @param refusal Asked when its turn has come: why it must not be sent any more.
-   * @throws {DatabaseError} What the server answered; the refusal; `CONNECTION_LOST`, or why the
-   * connection was destroyed.
+   * @param refusal Called before the statement is sent; returns why it must not be sent, if so.
+   * @throws {DatabaseError} The error of the server; the refusal; `CONNECTION_LOST`, or the reason
+   * of {@linkcode Connection.destroy}.
    */
   run(
     { text, parameters, prepare, isTyped, isVariable }: StatementText,
@@ -250,33 +250,33 @@ export class Connection implements Resource, AsyncDisposable {
   }
 
   /**
-   * Runs text as it is by the simple query protocol: it can hold several statements, needs one
-   * round trip, and leaves nothing prepared. COPY is refused, and costs the connection.
+   * Runs a script with the simple query protocol: one or more statements in a single round trip,
+   * without prepared statements. COPY is refused and destroys the connection.
    *
-   * @param refusal Asked when its turn has come: why it must not be sent any more.
-   * @throws {DatabaseError} What the server answered; the refusal; `CONNECTION_LOST`, or why the
-   * connection was destroyed.
+   * @param refusal Called before the script is sent; returns why it must not be sent, if so.
+   * @throws {DatabaseError} The error of the server; the refusal; `CONNECTION_LOST`, or the reason
+   * of {@linkcode Connection.destroy}.
    */
   script(text: string, refusal?: () => DatabaseError | undefined): Promise<Rows<object>> {
     return this.#begin(new Execution(text, [], "simple", this.#onEnd), refusal);
   }
 
-  /** Resolves when no statement runs or waits for its turn. Never rejects. */
+  /** Resolves when no statement is running or waiting. Never rejects. */
   async untilIdle(): Promise<void> {
     while (this.isBusy) await (this.#idle ??= Promise.withResolvers()).promise;
   }
 
   /**
-   * Asks the server to cancel what runs here; see {@linkcode requestCancel} for what it proves when
-   * it resolves, and what is open when it rejects.
+   * Asks the server to cancel the running statement; see {@linkcode requestCancel} for the
+   * guarantees when it resolves or rejects.
    */
   async cancel(signal: AbortSignal): Promise<void> {
     await requestCancel(this.#backendKey, this.#options.dial, signal);
   }
 
   /**
-   * Whether a statement that failed with this error may have been done: it was sent, and no answer
-   * came.
+   * Whether a statement that failed with this error may have taken effect: it was sent, and no
+   * answer arrived.
    *
    * @internal
    */
@@ -284,11 +284,11 @@ export class Connection implements Resource, AsyncDisposable {
     return error instanceof DatabaseError && this.#unanswered.has(error);
   }
 
-  /** Ends the session and waits for the close, at most about a second. Never rejects. */
+  /** Terminates the session and waits for the close, for at most about a second. Never rejects. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#ending = true;
-    // Not the driver's `end`: it leaves statements that it has queued pending forever.
+    // Not the driver's `end`, which leaves queued statements pending forever.
     this.#socket.end(TERMINATE);
     using grace = new Deadline({
       timeoutMs: END_GRACE_MS,
@@ -298,13 +298,13 @@ export class Connection implements Resource, AsyncDisposable {
   }
 
   /**
-   * Closes the socket at once. Running statements fail, with `reason` if given. The server ends the
-   * session when it notices, which can be after the statement.
+   * Closes the socket immediately. Running statements fail, with `reason` if given. The server ends
+   * the session when it notices, possibly only after the statement.
    */
   destroy(reason?: DatabaseError): void {
     this.#reason ??= reason;
     this.#socket.destroy();
-    // Now, and not with the socket's close: whoever destroys has waited long enough.
+    // Immediately rather than on the close event, which can take longer.
     this.#failSent(closedError());
   }
 
@@ -340,7 +340,7 @@ export class Connection implements Resource, AsyncDisposable {
       this.#running = statement;
       this.#send(statement, refusal);
     } else {
-      // By a promise, so that it is sent in the asynchronous context of its caller.
+      // With a promise, so that it is sent in the asynchronous context of its caller.
       const turn = Promise.withResolvers<void>();
       statement.begin = turn.resolve;
       this.#queue.push(statement);
@@ -357,7 +357,7 @@ export class Connection implements Resource, AsyncDisposable {
     this.#client.send(statement);
   }
 
-  /** Ends what waits for an answer; what waits for its turn is refused when that comes. */
+  /** Fails statements that wait for an answer; queued ones are refused at their turn. */
   #failSent(error: Error): void {
     if (this.#running?.isSent) this.#running.reject(error);
   }
@@ -401,7 +401,7 @@ export class Connection implements Resource, AsyncDisposable {
     if (error instanceof DatabaseError) return error;
     if (result instanceof Stream) return this.#refuseCopy(result);
     const isAnswer = error instanceof Error && error.name === "PostgresError";
-    // The driver has failed, and nobody knows what it makes of the next answer.
+    // After an error inside the driver, its state is undefined.
     if (!isAnswer) this.destroy();
     const known = classify(error);
     const failure = this.closed && known.sqlState === undefined ? this.#loss(error) : known;
@@ -410,15 +410,15 @@ export class Connection implements Resource, AsyncDisposable {
     return failure;
   }
 
-  /** The driver would never end the statement. */
+  /** The driver would never settle a COPY statement. */
   #refuseCopy(stream: Stream): DatabaseError {
-    // An error that nobody listens to ends the process.
+    // An unhandled error event terminates the process.
     stream.on("error", () => {});
     this.destroy();
     return new DatabaseError("INVALID_USE", { message: "COPY with the client is not supported" });
   }
 
-  /** The error for what fails because the connection is closed. */
+  /** The error of statements that fail because the connection is closed. */
   #loss(cause: unknown): DatabaseError {
     if (this.#reason !== undefined) {
       const { code, message } = this.#reason;
@@ -429,18 +429,20 @@ export class Connection implements Resource, AsyncDisposable {
     return new DatabaseError(lossCode, { message: fatalError?.message, cause: best });
   }
 
-  /** The driver asks again after a close, for what it has queued; that has failed by then. */
+  /**
+   * The driver calls this again after a close, for queued statements, which have failed by then.
+   */
   #handOutSocket(): net.Socket {
     if (this.#handedOut || this.closed) throw closedError();
     this.#handedOut = true;
-    // Before the driver listens, so that the status is known when a statement ends.
+    // Before the listener of the driver, so that the status is known when a statement ends.
     this.#socket.on("data", this.#hear);
     return this.#socket;
   }
 
   readonly #hear = (chunk: Uint8Array): void => {
     this.#wire.hear(chunk);
-    // Until the server's process has gone too, an idle session would be lent again.
+    // An idle session would otherwise be acquired again before the server has closed it.
     if (this.#running === undefined && this.#wire.fatalError !== undefined) this.#socket.destroy();
   };
 }

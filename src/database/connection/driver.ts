@@ -4,25 +4,25 @@ import type { DatabaseError } from "../errors.ts";
 import type { Rows } from "./sql.ts";
 import { ARRAY_TYPES, parseArray, type SentParameter, TypedText } from "./values.ts";
 
-/** What a {@linkcode Client} needs to know of its session. */
+/** Session parameters and socket of a {@linkcode Client}. */
 export interface ClientOptions {
-  /** Host and port are only for error messages: the socket is already connected. */
+  /** Host and port are for error messages only: the socket is already connected. */
   readonly host: string;
   readonly port: number;
   readonly user: string;
   readonly database: string;
   readonly password: string;
-  /** Run-time parameters of the start-up message. */
+  /** Run-time parameters of the startup message. */
   readonly parameters: Readonly<Record<string, string>>;
-  /** Whether statements are prepared on the server and kept for their next use. */
+  /** Whether to prepare statements on the server and reuse them. */
   readonly prepare: boolean;
-  /** Returns the one connected socket; throws when it is called again. */
+  /** Returns the connected socket; throws if called again. */
   readonly socket: () => net.Socket;
-  /** Called with every notice of the server; without it postgres.js prints them. */
+  /** Called with every notice of the server; without it, postgres.js prints notices. */
   readonly onNotice: (notice: Readonly<Record<string, string>>) => void;
 }
 
-/** What the driver makes of an answer. For a COPY it is a stream instead. */
+/** Result of a statement in the driver. For COPY, a stream instead. */
 export interface DriverResult extends Array<object> {
   count: number | null;
   command: string | null;
@@ -31,15 +31,15 @@ export interface DriverResult extends Array<object> {
   columns: unknown;
 }
 
-/** What PostgreSQL gives a session at its start, to prove who may cancel its statements. */
+/** The BackendKeyData of a session, with which its statements can be cancelled. */
 export interface BackendKey {
   readonly pid: number;
   readonly secret: number;
 }
 
 /**
- * How a statement is sent: `simple` takes several statements and no parameters; the others take one,
- * which the server keeps `prepared` for its next use, or does not.
+ * How a statement is sent: `simple` allows several statements and no parameters; the others allow
+ * one statement, which the server keeps as `prepared` statement or not.
  */
 export type Protocol = "simple" | "prepared" | "unprepared";
 
@@ -55,40 +55,41 @@ const OPTIONS = {
  */
 export type StatementObserver = () => ((statement: EndedStatement) => void) | undefined;
 
-/** A statement that was answered, or never will be. */
+/** A statement that has completed or failed. */
 export interface EndedStatement {
-  /** Its first word in upper case, such as `SELECT`; `UNKNOWN` when it has none. */
+  /** Its first word in upper case, such as `SELECT`; `UNKNOWN` without one. */
   readonly command: string;
   /** With placeholders for parameters. */
   readonly text: string;
-  /** As it is configured. */
+  /** As configured. */
   readonly host: string;
-  /** As it is configured. */
+  /** As configured. */
   readonly port: number;
-  /** What it failed with; undefined when it succeeded. */
+  /** Its error; undefined if it succeeded. */
   readonly error: DatabaseError | undefined;
 }
 
-/** Called once for each statement: with its result, or with what it failed with. */
+/** Called once for each statement, with its result or its error. */
 export type EndListener = (execution: Execution, error: unknown, result?: DriverResult) => void;
 
 /**
- * One statement in the driver's hands: its `Query` without the helpers and the streams. The driver
- * calls `resolve` or `reject` when the server is ready for the next statement, or `reject` at once
- * when the socket fails.
+ * A statement as the driver handles it: the driver's `Query` without helpers and streams. The
+ * driver calls `resolve` or `reject` when the server is ready for the next statement, or `reject`
+ * immediately when the socket fails.
  *
- * A class with methods, and not the driver's own with two closures for each statement: V8 takes a
- * closure that is assigned to a property for one that stays, so that every statement would live,
- * with its rows, until the next full collection (docs/benchmarks.md, "Statements that die young").
+ * A class with methods rather than the driver's own class with two closures for each statement: V8
+ * assumes that a closure assigned to a property is long-lived, so that every statement, with its
+ * rows, would live until the next full garbage collection (docs/benchmarks.md, "Statements that die
+ * young").
  */
 export class Execution {
-  // Read by the driver. What it assigns later is here too, so that all have one hidden class.
+  // Read by the driver. Fields that it assigns later are declared too, for a single hidden class.
   readonly tagged = false;
   readonly strings: readonly [string];
   readonly args: readonly unknown[];
   readonly options: { readonly simple: boolean };
   readonly origin = "";
-  /** Assigned by the driver when it sends the statement: the session's key. */
+  /** Assigned by the driver when it sends the statement: the key of the session. */
   state: BackendKey | null = null;
   statement: unknown = null;
   active = false;
@@ -100,14 +101,14 @@ export class Execution {
   prepared: unknown = false;
   describeFirst: unknown = false;
 
-  // Of the connection that sends it.
+  // Used by the connection that sends it.
   /** The rows, or a {@linkcode DatabaseError}. */
   readonly settle: PromiseWithResolvers<Rows<object>> = Promise.withResolvers();
-  /** Called when it has ended, if somebody observes it. */
+  /** Called when it has ended, if it is observed. */
   stopObserving: ReturnType<StatementObserver>;
   /** Called when its turn has come. */
   begin: (() => void) | undefined;
-  /** What was not sent was surely not done. */
+  /** Whether it was sent; a statement that was not sent cannot have taken effect. */
   isSent = false;
 
   readonly #onEnd: EndListener;
@@ -140,7 +141,7 @@ export class Execution {
   }
 }
 
-/** The driver does nothing by itself: no reconnect, close or query, and no look at PG* variables. */
+/** Disables everything that the driver does by itself: reconnects, queries, PG* variables. */
 const ONE_SHOT = {
   max: 1,
   fetch_types: false,
@@ -157,15 +158,15 @@ const ONE_SHOT = {
 
 /**
  * A postgres.js client for one connection, used only to log in and to send one statement at a
- * time. Transactions are plain statements: its `sql.begin` hangs when the connection dies.
+ * time. Transactions are plain statements, because its `sql.begin` hangs if the connection is lost.
  */
 export class Client {
   readonly #handler: (execution: Execution) => void;
   readonly #typed: (value: string, type: number) => unknown;
 
   /**
-   * The options are parsed twice on purpose: the driver lets PGTARGETSESSIONATTRS win over an unset
-   * option (and throws when it is `any`), but takes options that it has parsed as they are.
+   * The options are parsed twice deliberately: the driver overrides an unset option with
+   * PGTARGETSESSIONATTRS (and throws if it is `any`), but uses already parsed options unchanged.
    */
   constructor(options: ClientOptions) {
     const { options: parsed } = postgres({
@@ -175,7 +176,7 @@ export class Client {
       user: options.user,
       database: options.database,
       prepare: options.prepare,
-      // A function, so that the client's options do not hold the password.
+      // A function, so that the options of the client do not contain the password.
       password: () => options.password,
       target_session_attrs: "primary",
       onnotice: options.onNotice,
@@ -188,8 +189,8 @@ export class Client {
       target_session_attrs: null,
       connection: options.parameters,
       socket: options.socket,
-      // Parameters are text already: what a value becomes must not depend on the type that the
-      // server infers for it.
+      // Parameters are already text: their format must not depend on the type that the server
+      // infers.
       serializers: {},
       parsers: { ...parsers, ...arrayParsers(parsers) },
     };
@@ -198,12 +199,12 @@ export class Client {
     this.#typed = (value, type) => sql.typed(value as never, type);
   }
 
-  /** Sends a statement. Only one may be under way. */
+  /** Sends a statement. Only one may be in progress. */
   send(execution: Execution): void {
     this.#handler(execution);
   }
 
-  /** Parameters as the driver takes them. */
+  /** Converts parameters to the format of the driver. */
   bind(parameters: readonly SentParameter[]): readonly unknown[] {
     return parameters.map((one) =>
       one instanceof TypedText ? this.#typed(one.text, one.type) : one

@@ -3,7 +3,7 @@ import { type DatabaseConfig, passwordInFile, type Secret } from "../../config/m
 import { abortReason, DatabaseError } from "../errors.ts";
 import { abortable, type Clock, Deadline } from "../../time.ts";
 
-/** Settings of {@linkcode currentPassword}. */
+/** Abort signal and hook of {@linkcode currentPassword}. */
 export interface PasswordOptions {
   readonly signal?: AbortSignal | undefined;
   readonly clock?: Clock | undefined;
@@ -12,10 +12,10 @@ export interface PasswordOptions {
 }
 
 /**
- * The password to log in with. Asked for on every connect, because the file may have changed.
+ * Returns the current password. Called for every connection, because the file may have changed.
  *
- * @throws {DatabaseError} `AUTHENTICATION_FAILED` when the file cannot be read, `CONNECT_TIMEOUT`
- * when that takes too long, as it can over a network, or the signal's reason.
+ * @throws {DatabaseError} `AUTHENTICATION_FAILED` if the file cannot be read; `CONNECT_TIMEOUT` if
+ * that takes too long, as on a network file system; or the reason of the signal.
  */
 export async function currentPassword(
   { password, passwordFile, connectTimeoutMs }: DatabaseConfig,
@@ -28,7 +28,8 @@ export async function currentPassword(
     clock,
     onTimeout: () =>
       new DatabaseError("CONNECT_TIMEOUT", {
-        message: `The password file (DB_PASSWORD_FILE) was not read within ${connectTimeoutMs} ms`,
+        message:
+          `Timed out after ${connectTimeoutMs} ms reading the password file (DB_PASSWORD_FILE)`,
       }),
   });
   try {

@@ -1,15 +1,15 @@
 import type { DatabaseConfig, PoolerMode } from "../../config/mod.ts";
 import { DatabaseError } from "../errors.ts";
 
-/** Settings that decide what a session may rely on. */
+/** Settings that determine which session features are available. */
 export type PoolerConfig = Pick<
   DatabaseConfig,
   "pooler" | "applicationName" | "schema" | "options" | "user" | "database"
 >;
 
-/** What a session tells of itself, to find out whose it is. */
+/** What a session reports about itself, to detect a pooler. */
 export interface SessionIdentity {
-  /** Process id that the session was given at its start, to cancel its statements. */
+  /** Process id that the session received at login, for cancel requests. */
   readonly keyPid: number;
   /** Process id of the backend that answers. */
   readonly serverPid: number;
@@ -18,8 +18,8 @@ export interface SessionIdentity {
 }
 
 /**
- * Run-time parameters for the start-up message. PgBouncer takes no search path and no options
- * there: it refuses the session, or drops them (`ignore_startup_parameters`).
+ * Returns the run-time parameters of the startup message. PgBouncer does not support a search path
+ * or options there: it rejects the session or ignores them (`ignore_startup_parameters`).
  *
  * Source: PgBouncer documentation, config.html, "ignore_startup_parameters".
  */
@@ -45,14 +45,14 @@ export function searchPath({ schema }: Pick<PoolerConfig, "schema">): string {
   return `"${schema.replaceAll('"', '""')}"`;
 }
 
-/** Whether statements may be prepared: not where the next one may go to another session. */
+/** Whether statements may be prepared: not if the next one may run in another session. */
 export function canPrepare({ pooler }: Pick<PoolerConfig, "pooler">): boolean {
   return pooler !== "transaction";
 }
 
 /**
- * Holds one connection against DB_POOLER. A pooler shows itself by a process id of its own: it
- * hands out its own keys for cancel requests.
+ * Compares a connection with DB_POOLER. A pooler is detected by its process id: it issues its own
+ * keys for cancel requests.
  */
 export class PoolerCheck {
   readonly #config: PoolerConfig;
@@ -62,7 +62,7 @@ export class PoolerCheck {
     this.#config = config;
   }
 
-  /** Whether something stands between this connection and its server. */
+  /** Whether there is a pooler between this connection and its server. */
   get isPooled(): boolean {
     return this.#identity !== undefined && this.#identity.keyPid !== this.#identity.serverPid;
   }
@@ -72,7 +72,7 @@ export class PoolerCheck {
     return this.#identity?.serverPid;
   }
 
-  /** @throws {DatabaseError} `POOLER_MISMATCH` when the setting promises more than is there. */
+  /** @throws {DatabaseError} `POOLER_MISMATCH` if the session does not match DB_POOLER. */
   verify(identity: SessionIdentity): void {
     const before = this.#identity;
     this.#identity = identity;
@@ -84,49 +84,50 @@ export class PoolerCheck {
     }
   }
 
-  /** Nothing can be set for a session that the next statement may not get. */
+  /** In transaction mode, session settings do not apply to the next statement. */
   #verifySchema({ schema }: SessionIdentity): void {
     const { pooler, schema: wanted, user, database } = this.#config;
     if (schema === wanted) return;
     const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
+    const start = schema ?? "no schema";
     throw mismatch(
       pooler,
-      `the schema must then be the role's own: sessions begin in ${schema ?? "no schema"} and ` +
-        `DB_SCHEMA is ${wanted}. Create it, and: alter role ${quoted(user)} in database ` +
-        `${quoted(database)} set search_path = ${quoted(wanted)}; then reconnect the pooler`,
+      `the search path must then be set for the role: sessions start in ${start}, but DB_SCHEMA ` +
+        `is ${wanted}. Create the schema, run: alter role ${quoted(user)} in database ` +
+        `${quoted(database)} set search_path = ${quoted(wanted)}, and reconnect the pooler`,
     );
   }
 }
 
 /**
- * For work that holds a lock in its session, or resets the session to how it began.
+ * For work that holds a lock in its session, or resets the session.
  *
- * @throws {DatabaseError} `POOLER_MISMATCH` behind a pooler, which has its own idea of both.
+ * @throws {DatabaseError} `POOLER_MISMATCH` behind a pooler, which supports neither.
  */
 export function requireNoPooler({ pooler }: Pick<PoolerConfig, "pooler">): void {
   if (pooler === "none") return;
   throw mismatch(
     pooler,
-    "migrations need a connection to the server itself: run them with its DB_HOST and DB_PORT " +
-      "and with DB_POOLER=none",
+    "migrations need a direct connection to the server: run them with the DB_HOST and DB_PORT of " +
+      "the server, and with DB_POOLER=none",
   );
 }
 
-/** The error for a pooler that nobody has told of. */
+/** The error for a pooler while DB_POOLER is `none`. */
 export function undeclaredPooler(cause?: DatabaseError): DatabaseError {
   return mismatch(
     "none",
-    "there is a pooler between the service and the server. Set DB_POOLER to its pool_mode, " +
-      "session or transaction",
+    "there is a connection pooler between the service and the server. Set DB_POOLER to its " +
+      "pool_mode: session or transaction",
     cause,
   );
 }
 
-/** The error for two connections that were given one session of the server. */
+/** The error for two connections that share a session of the server. */
 export function sharedSession(pooler: PoolerMode): DatabaseError {
   return mismatch(
     pooler,
-    "the pooler lends the server's sessions for a transaction only. Set DB_POOLER to transaction",
+    "the pooler assigns sessions of the server for a transaction only. Set DB_POOLER to transaction",
   );
 }
 

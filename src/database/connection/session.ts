@@ -7,21 +7,21 @@ import { undeclaredPooler } from "./pooler.ts";
 import { connectSocket } from "./socket.ts";
 import { certificateExpiry, upgradeToTls } from "./tls.ts";
 
-/** One server to try: what was configured, and an address that the name resolved to. */
+/** A server to try: the configured host, and one of its addresses. */
 export interface Candidate extends HostAddress {
   readonly address: string;
 }
 
-/** What is the same for every server of the list. */
+/** What is common to all servers of the list. */
 export interface SessionOptions extends Omit<ConnectionOptions, "host" | "port" | "dial"> {
-  /** Told when the certificate expires that a server has shown; as often as one does. */
+  /** Called with the expiry time of each certificate that a server has presented. */
   readonly onCertificate?: ((expiresAt: Date) => void) | undefined;
 }
 
-/** What a server that cannot do TLS may answer to the request for it: some just close. */
+/** Errors of servers without TLS: some close the connection instead of answering. */
 const NO_TLS: ReadonlySet<DatabaseErrorCode> = new Set(["TLS_FAILED", "CONNECTION_LOST"]);
 
-/** A statement's own failures; before the session has begun, they are the server refusing it. */
+/** Errors of statements; during login they mean that the server rejected the session. */
 const REFUSALS: ReadonlySet<DatabaseErrorCode> = new Set([
   "QUERY_FAILED",
   "INSUFFICIENT_PRIVILEGE",
@@ -30,9 +30,9 @@ const REFUSALS: ReadonlySet<DatabaseErrorCode> = new Set([
 type Encryption = "plain" | "tls" | "tls-if-offered";
 
 /**
- * Opens a session with one server, trying the encryptions that `sslmode` allows in its order.
+ * Opens a session with one server, trying the encryption modes of `sslmode` in order.
  *
- * @throws {DatabaseError} Classified; `WRONG_SERVER_ROLE` when `target_session_attrs` rules it out.
+ * @throws {DatabaseError} Classified; `WRONG_SERVER_ROLE` if `target_session_attrs` excludes it.
  *
  * Source: PostgreSQL documentation, 34.19.3 "Protection Provided in Different Modes".
  */
@@ -47,7 +47,8 @@ export async function openSession(
     return await openEncrypted(candidate, first, config, session, signal);
   } catch (error) {
     const { code, sqlState } = classify(error);
-    // 28000 is pg_hba.conf refusing this kind of connection; a wrong password is 28P01.
+    // 28000: rejected by pg_hba.conf, possibly because of the encryption; a wrong password is
+    // 28P01.
     const mayHelp = sqlState === "28000" || (first === "tls-if-offered" && NO_TLS.has(code));
     if (second === undefined || !mayHelp || signal.aborted) throw error;
     return await openEncrypted(candidate, second, config, session, signal);
@@ -77,7 +78,7 @@ async function openEncrypted(
   const { host, port } = candidate;
   const { onCertificate } = session;
   const socket = await dial(candidate, encryption, { config, onCertificate, signal });
-  // A cancel request goes to the very same server, and not in clear if the session is not.
+  // A cancel request goes to the same address, with the same encryption as the session.
   const same = socket instanceof tls.TLSSocket ? "tls" : "plain";
   const connection = new Connection(socket, {
     ...session,
@@ -115,7 +116,7 @@ async function dial(
     const secured = await upgradeToTls(socket, host, config.tls, signal);
     if (secured === undefined && encryption === "tls") {
       throw new DatabaseError("TLS_FAILED", {
-        message: `${host}:${port} does not offer TLS, which sslmode ${config.tls.mode} needs`,
+        message: `${host}:${port} does not support TLS, which sslmode ${config.tls.mode} needs`,
       });
     }
     const expiresAt = secured && certificateExpiry(secured);
@@ -131,17 +132,17 @@ function asConnectFailure(error: unknown, server: string, signal: AbortSignal): 
   if (signal.aborted) return abortReason(signal);
   const failure = classify(error);
   if (failure.code === "CONNECTION_LOST") {
-    const message = `${server} closed the connection before the session began`;
+    const message = `${server} closed the connection during login`;
     return new DatabaseError("CONNECTION_LOST", { message, cause: failure });
   }
-  // Refused by the pooler itself, for a parameter that only a server takes.
+  // Rejected by the pooler, because of a parameter that only a server supports.
   if (failure.code === "POOLER_MISMATCH" && failure.sqlState) return undeclaredPooler(failure);
   if (!REFUSALS.has(failure.code)) return failure;
   const { message, sqlState } = failure;
   return new DatabaseError("CONNECTION_REJECTED", { message, sqlState, cause: error });
 }
 
-/** Whether a server is one that `target_session_attrs` allows. */
+/** Whether `target_session_attrs` allows a server. */
 export function accepts(wanted: TargetSessionAttrs, { inRecovery, readOnly }: ServerRole): boolean {
   switch (wanted) {
     case "read-write":
@@ -157,7 +158,7 @@ export function accepts(wanted: TargetSessionAttrs, { inRecovery, readOnly }: Se
   }
 }
 
-/** Whether no server can be better than this one for `target_session_attrs`. */
+/** Whether `target_session_attrs` prefers no other server to this one. */
 export function prefers(wanted: TargetSessionAttrs, role: ServerRole | undefined): boolean {
   if (role === undefined) return false;
   switch (wanted) {

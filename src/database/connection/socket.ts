@@ -4,23 +4,23 @@ import type { HostAddress } from "../../config/mod.ts";
 import { abortReason, classify, DatabaseError } from "../errors.ts";
 import { abortable } from "../../time.ts";
 
-/** Settings of {@linkcode connectSocket}. */
+/** Keepalive and abort signal of {@linkcode connectSocket}. */
 export interface SocketOptions {
-  /** Time of silence before TCP keepalive probes start; undefined sends none. */
+  /** Idle time before TCP keepalive probes, in milliseconds; undefined: no probes. */
   readonly keepAliveIdleMs: number | undefined;
   readonly signal: AbortSignal;
 }
 
-/** Gives every address of a host name. */
+/** Resolves a host name to all its addresses. */
 export type Lookup = (host: string) => Promise<readonly { readonly address: string }[]>;
 
-/** As the operating system resolves names for every program. */
+/** The resolver of the operating system. */
 const lookupAll: Lookup = (host) => systemLookup(host, { all: true, order: "verbatim" });
 
 /**
- * Every address of a host name, in the resolver's order. An IP address is its own and only one.
+ * Resolves a host name to all its addresses, in order. An IP address resolves to itself.
  *
- * @throws {DatabaseError} `HOST_NOT_FOUND`, `HOST_UNREACHABLE`, or the signal's reason.
+ * @throws {DatabaseError} `HOST_NOT_FOUND`, `HOST_UNREACHABLE`, or the reason of the signal.
  */
 export async function resolveHost(
   host: string,
@@ -37,13 +37,14 @@ export async function resolveHost(
 }
 
 /**
- * Opens a TCP connection to one address, with Nagle's algorithm off. It has no time limit of its
- * own: abort the signal.
+ * Opens a TCP connection to one address, without Nagle's algorithm. It has no timeout: abort the
+ * signal.
  *
- * Not over a Unix socket: that was left out because Deno 2.9.3 closed the descriptor of one twice,
- * the second time perhaps another connection's. Deno 2.9.6 closes it once.
+ * Unix sockets are not supported, because Deno 2.9.3 closed their descriptors twice, which could
+ * close another connection. Deno 2.9.6 closes them once.
  *
- * @throws {DatabaseError} Classified by the error of the operating system, or the signal's reason.
+ * @throws {DatabaseError} Classified by the error of the operating system, or the reason of the
+ * signal.
  */
 export async function connectSocket(
   { host, port }: HostAddress,
@@ -62,7 +63,7 @@ export async function connectSocket(
   return socket;
 }
 
-/** An unknown error cannot be the database's, which has not been asked yet: EMFILE, for instance. */
+/** Unknown errors are local ones, such as EMFILE, because the server has not been contacted yet. */
 function unreachable(error: unknown): DatabaseError {
   const failure = classify(error);
   if (failure.code !== "QUERY_FAILED") return failure;
@@ -70,9 +71,9 @@ function unreachable(error: unknown): DatabaseError {
 }
 
 /**
- * Resolves with the first argument of the socket's next `event`; rejects on an
- * error, on a close (as a reset) and on abort. Leaves a listener for errors
- * behind, because an error that nobody listens to ends the process.
+ * Resolves with the first argument of the next `event` of the socket; rejects on an error, on a
+ * close (as a reset) and on abort. Leaves an error listener behind, because an unhandled error
+ * event terminates the process.
  */
 export async function untilEvent(
   socket: net.Socket,

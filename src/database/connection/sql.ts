@@ -5,53 +5,55 @@ import { encode, Json, type Parameter, type SentParameter, TypedText } from "./v
 export { Json, type Parameter } from "./values.ts";
 
 /**
- * What a statement gives: its rows, how many rows it returned or changed, and its command, such as
- * `INSERT`. `count` is 0 for a command that counts none.
+ * Result of a statement: its rows, the number of rows that it returned or changed, and its command,
+ * such as `INSERT`. `count` is 0 for commands that do not count rows.
  */
 export type Rows<Row extends object = Record<string, unknown>> = readonly Row[] & {
   readonly count: number;
   readonly command: string;
 };
 
-/** A part of a statement's text; made by {@linkcode SqlParts}, and never from a plain string. */
+/**
+ * A part of the text of a statement; created with {@linkcode SqlParts}, never from a plain string.
+ */
 export abstract class SqlPart {
   /**
-   * Writes the part into a statement.
+   * Appends the part to a statement.
    *
    * @internal
    */
   abstract appendTo(text: StatementText): void;
 }
 
-/** What a template of SQL may hold: values, which become parameters, and parts of the text. */
+/** What an SQL template accepts: values, which become parameters, and parts of the text. */
 export type SqlValue = Parameter | SqlPart;
 
 /**
- * The parts that statements are put together from. They belong to no connection, can be nested in
- * each other and used again.
+ * Parts to compose statements from. They are independent of a connection, and can be nested and
+ * reused.
  */
 export interface SqlParts {
   /**
    * A quoted name: `sql.identifier("public", "account")` is `"public"."account"`.
    *
-   * @throws {DatabaseError} `INVALID_USE` for a name that PostgreSQL cannot have.
+   * @throws {DatabaseError} `INVALID_USE` if the name is empty or contains a NUL character.
    */
   readonly identifier: (...path: readonly string[]) => SqlPart;
-  /** A piece of SQL with its parameters; empty for a condition that does not apply. */
+  /** A piece of SQL with its parameters; an empty one for a condition that does not apply. */
   readonly fragment: (strings: TemplateStringsArray, ...values: readonly SqlValue[]) => SqlPart;
   /**
-   * Values in parentheses, for `in`. For a list that can be empty use `= any(${array})`: SQL has
-   * no empty `in ()`.
+   * Values in parentheses, for `in`. If the list can be empty, use `= any(${array})`: SQL has no
+   * empty `in ()`.
    *
-   * @throws {DatabaseError} `INVALID_USE` when it is empty.
+   * @throws {DatabaseError} `INVALID_USE` if the list is empty.
    */
   readonly list: (values: readonly SqlValue[]) => SqlPart;
   /**
    * Columns and values of rows to insert: `insert into account ${sql.rows([{ id, balance }])}`.
    *
-   * @param columns Which columns; default: the properties of the first row.
-   * @throws {DatabaseError} `INVALID_USE` when there is no row or no column, or a row has other
-   * properties than the first one.
+   * @param columns The columns; default: the properties of the first row.
+   * @throws {DatabaseError} `INVALID_USE` if there are no rows or no columns, or the properties of
+   * a row differ from those of the first one.
    */
   readonly rows: <Row extends { readonly [Column in keyof Row]-?: SqlValue }>(
     rows: readonly Row[],
@@ -60,14 +62,14 @@ export interface SqlParts {
   /**
    * A JSON document as one parameter, of type `jsonb`.
    *
-   * @throws {DatabaseError} `INVALID_USE` when JSON cannot hold the value.
+   * @throws {DatabaseError} `INVALID_USE` if the value has no JSON representation.
    */
   readonly json: (value: unknown) => Json;
 }
 
 /**
- * Runs statements: what a connection, an operation or a transaction gives its user. A statement is
- * sent when it is first waited for, in the order of these waits, one at a time.
+ * Runs statements; used by connections, operations and transactions. A statement is sent when it is
+ * first awaited; statements are sent one at a time, in the order in which they are awaited.
  */
 export interface Sql extends SqlParts {
   <Row extends object = Record<string, unknown>>(
@@ -75,7 +77,8 @@ export interface Sql extends SqlParts {
     ...values: readonly SqlValue[]
   ): Statement<Row>;
   /**
-   * A large result in batches, from a cursor on the server, with one batch in memory at a time:
+   * A large result in batches, read from a cursor on the server, with one batch in memory at a
+   * time:
    *
    * `for await (const rows of sql.stream({ batch: 500 })`…`) …`
    *
@@ -91,28 +94,28 @@ export interface Sql extends SqlParts {
   ) => AsyncIterable<readonly Row[]>;
 }
 
-/** How `sql.stream` reads its result. */
+/** Batch size of `sql.stream`. */
 export interface StreamOptions {
-  /** Rows that are fetched at a time; a whole number from 1. */
+  /** Number of rows to fetch at a time; a whole number, 1 or greater. */
   readonly batch: number;
 }
 
 /** Runs the statements of one `sql`. */
 export interface StatementRunner {
   readonly run: (statement: StatementText) => Promise<Rows<object>>;
-  /** Told of a statement when it is written, before anybody waits for it. */
+  /** Called when a statement is created, before it is awaited. */
   readonly onWritten?: (statement: Statement) => void;
-  /** Told when somebody waits for it. */
+  /** Called when a statement is awaited. */
   readonly onAwaited?: (statement: Statement) => void;
-  /** Resolves with whether a transaction is open, when the statements before have ended. */
+  /** Resolves when the previous statements have ended, with whether a transaction is open. */
   readonly isInTransaction: () => Promise<boolean>;
   /** Names of the cursors that may be open. */
   readonly cursors: Set<string>;
 }
 
 /**
- * A statement that is sent when it is first waited for, and then settles when the server is ready
- * for the next one. Errors are {@linkcode DatabaseError}s.
+ * A statement, which is sent when it is first awaited, and settles when the server is ready for the
+ * next one. Its errors are {@linkcode DatabaseError}s.
  */
 export class Statement<Row extends object = Record<string, unknown>> implements Promise<Rows<Row>> {
   readonly #runner: StatementRunner;
@@ -137,13 +140,13 @@ export class Statement<Row extends object = Record<string, unknown>> implements 
     return "Statement";
   }
 
-  /** The text as it was written, with `$` for each value; for messages. */
+  /** The text with `$` for each value, truncated; for messages. */
   get outline(): string {
     const text = this.#strings.join("$").replaceAll(/\s+/g, " ").trim();
     return text.length <= MAX_OUTLINE ? text : `${text.slice(0, MAX_OUTLINE)}…`;
   }
 
-  /** Sends the statement, unless that has been done, and waits for its rows. */
+  /** Sends the statement, unless it has been sent, and waits for its rows. */
   then<A = Rows<Row>, B = never>(
     onFulfilled?: ((rows: Rows<Row>) => A | PromiseLike<A>) | null,
     onRejected?: ((error: unknown) => B | PromiseLike<B>) | null,
@@ -179,13 +182,13 @@ export class Statement<Row extends object = Record<string, unknown>> implements 
 
 const MAX_OUTLINE = 100;
 
-/** A statement's text with placeholders, and its parameters as they are sent. */
+/** The text of a statement with placeholders, and its parameters as they are sent. */
 export class StatementText {
   text: string;
   readonly parameters: SentParameter[] = [];
-  /** Whether the server may keep it prepared for its next use. */
+  /** Whether the server may keep the prepared statement. */
   prepare = true;
-  /** Whether a parameter is sent with a type. */
+  /** Whether a parameter is sent with a declared type. */
   isTyped = false;
   /** Whether the text can be another one the next time, as the length of a list. */
   isVariable = false;
@@ -196,7 +199,7 @@ export class StatementText {
     this.text = text;
   }
 
-  /** Adds a template: its text, and each value as a parameter or a part. */
+  /** Appends a template: its text, and each value as a parameter or a part. */
   add(strings: TemplateStringsArray, values: readonly unknown[]): this {
     this.text += strings[0];
     for (const [index, value] of values.entries()) {
@@ -206,7 +209,7 @@ export class StatementText {
     return this;
   }
 
-  /** @throws {DatabaseError} `INVALID_USE` when it is neither a part nor a value of PostgreSQL's. */
+  /** @throws {DatabaseError} `INVALID_USE` if it is neither a part nor a supported value. */
   addValue(value: unknown): void {
     if (value instanceof SqlPart) {
       this.isVariable = true;
@@ -214,21 +217,21 @@ export class StatementText {
     }
     if (value instanceof Statement) {
       throw invalid(
-        "A statement cannot be a part of another one: write the part as sql.fragment`…`",
+        "A statement cannot be part of another one: write the part as sql.fragment`…`",
       );
     }
     this.addParameter(value);
     this.text += `$${this.parameters.length}`;
   }
 
-  /** @throws {DatabaseError} `INVALID_USE` when PostgreSQL has no such value. */
+  /** @throws {DatabaseError} `INVALID_USE` if the value is not supported. */
   addParameter(value: unknown): void {
     const parameter = encode(value, this.parameters.length + 1);
     this.parameters.push(parameter);
     if (parameter instanceof TypedText) this.isTyped = true;
   }
 
-  /** The same for one use. */
+  /** A copy for one use. */
   unprepared(): this {
     this.prepare = false;
     return this;
@@ -241,26 +244,26 @@ export class StatementText {
   }
 }
 
-/** PostgreSQL counts parameters in 16 bits, and postgres.js takes two less. */
+/** PostgreSQL allows 65,535 parameters; postgres.js allows two fewer. */
 const MAX_PARAMETERS = 65_533;
 
 /**
- * Texts of templates that have no parts, which are the same each time. By the template, of which a
- * program has as many as it has places that write one.
+ * Cache of the texts of templates without parts, which are always the same. The key is the template
+ * object, of which there is one for each place in the program.
  */
 const texts = new WeakMap<TemplateStringsArray, string>();
 
 /**
- * The text and the parameters of a template.
+ * Compiles a template to text and parameters.
  *
- * @throws {DatabaseError} `INVALID_USE`, naming the parameter or what is wrong with the text.
+ * @throws {DatabaseError} `INVALID_USE`; the message names the parameter or the error in the text.
  */
 export function compile(strings: TemplateStringsArray, values: readonly unknown[]): StatementText {
   const text = texts.get(strings);
   if (text === undefined) return compileAnew(strings, values);
   const statement = new StatementText(text);
   for (const value of values) {
-    // The same place in the program can have a part one time and a value the next.
+    // The same place in the program can have a part once and a value the next time.
     if (value instanceof SqlPart) return compileAnew(strings, values);
     statement.addParameter(value);
   }
@@ -342,7 +345,7 @@ class List extends SqlPart {
   constructor(values: readonly SqlValue[]) {
     super();
     if (values.length === 0) {
-      throw invalid("sql.list is empty: for a list that can be, write = any(${array})");
+      throw invalid("sql.list is empty: if the list can be empty, use = any(${array})");
     }
     this.#values = values;
   }
@@ -362,7 +365,7 @@ class BulkRows extends SqlPart {
   ) {
     super();
     const columns = given ?? Object.keys(rows[0] ?? {});
-    if (rows.length === 0) throw invalid("sql.rows: there is no row to insert");
+    if (rows.length === 0) throw invalid("sql.rows: there are no rows to insert");
     if (columns.length === 0) throw invalid("sql.rows: the rows have no columns");
     this.#rows = rows;
     this.#columns = columns;
@@ -379,7 +382,7 @@ class BulkRows extends SqlPart {
     }
   }
 
-  /** A value that one row has and another has not would be lost, or become null, in silence. */
+  /** A value that only some rows have would otherwise be dropped, or become null, silently. */
   #requireColumns(
     row: Readonly<Record<string, SqlValue>>,
     number: number,
@@ -391,7 +394,7 @@ class BulkRows extends SqlPart {
     }
     const more = Object.keys(row).find((column) => !this.#columns.includes(column));
     if (more !== undefined && !areGiven) {
-      throw invalid(`sql.rows: row ${number} has ${more}, which the first row has not`);
+      throw invalid(`sql.rows: row ${number} has ${more}, unlike the first row`);
     }
   }
 }
@@ -406,8 +409,8 @@ function appendList(text: StatementText, values: readonly unknown[]): void {
 }
 
 /**
- * Reads a result by plain DECLARE and FETCH statements, so that nothing but statements is needed of
- * the driver, and a connection pooler sees an ordinary transaction.
+ * Reads a result with plain DECLARE and FETCH statements, so that the driver needs no support for
+ * cursors, and a connection pooler sees an ordinary transaction.
  *
  * Source: PostgreSQL documentation, "DECLARE".
  */
@@ -416,7 +419,7 @@ async function* readBatches<Row extends object>(
   query: SqlPart,
   batch: number,
 ): AsyncGenerator<readonly Row[], void, void> {
-  // Prepared, each cursor would leave statements behind in the session.
+  // Prepared statements for each cursor would accumulate in the session.
   const run = (strings: TemplateStringsArray, ...values: readonly SqlValue[]) =>
     runner.run(compile(strings, values).unprepared().uncommitted());
   let isOwnTransaction = !await runner.isInTransaction();
@@ -448,7 +451,7 @@ async function* readBatches<Row extends object>(
   }
 }
 
-/** The server answers the commit of a transaction that has failed with a rollback, and no error. */
+/** The server answers the commit of a failed transaction with a rollback, not with an error. */
 async function commit(committing: Promise<Rows<object>>): Promise<void> {
   const { command } = await committing;
   if (command !== "COMMIT") throw new DatabaseError("TRANSACTION_ABORTED");
@@ -461,7 +464,7 @@ function freeName(taken: ReadonlySet<string>): string {
   }
 }
 
-/** FETCH takes no parameter. */
+/** FETCH does not support parameters. */
 class WholeNumber extends SqlPart {
   readonly #value: number;
 
@@ -500,19 +503,21 @@ function requireTemplate(strings: TemplateStringsArray): TemplateStringsArray {
 }
 
 function requireSendable({ text, parameters }: StatementText): void {
-  if (text.includes("\0")) throw invalid("The text of a statement must not hold a NUL character");
+  if (text.includes("\0")) {
+    throw invalid("The text of a statement must not contain a NUL character");
+  }
   if (COPY.test(text.replace(LEADING_COMMENTS, ""))) {
     throw invalid("COPY is not supported: insert rows with sql.rows, read them with sql.stream");
   }
   if (parameters.length > MAX_PARAMETERS) {
     throw invalid(
-      `${parameters.length} parameters are more than the ${MAX_PARAMETERS} of one statement: ` +
-        "send fewer rows at a time, or arrays to unnest(…)",
+      `Too many parameters: ${parameters.length} (maximum: ${MAX_PARAMETERS}). Send fewer rows at a ` +
+        "time, or arrays to unnest(…)",
     );
   }
 }
 
-/** Answers with a stream of its own protocol, which would keep the connection from ever ending. */
+/** COPY uses a sub-protocol in which the connection would hang. */
 const COPY = /^copy\b/i;
 const LEADING_COMMENTS = /^(?:\s+|--[^\n]*(?:\n|$)|\/\*[^]*?\*\/|;)*/;
 

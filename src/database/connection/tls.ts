@@ -11,13 +11,13 @@ const ACCEPTED = "S".charCodeAt(0);
 const FAILED = "E".charCodeAt(0);
 
 /**
- * Asks the server for TLS and does the handshake.
+ * Requests TLS from the server and performs the handshake.
  *
- * @param host The name that the user configured; certificates are checked against it.
- * @returns The encrypted socket, or undefined when the server does no TLS; the
- * plain socket is then still good for an unencrypted session.
- * @throws {DatabaseError} `TLS_FAILED`, `CONNECTION_LOST` (or what else the socket failed with), or
- * the signal's reason.
+ * @param host The configured host name, against which certificates are verified.
+ * @returns The encrypted socket, or undefined if the server does not support TLS; the plain socket
+ * can then still be used for an unencrypted session.
+ * @throws {DatabaseError} `TLS_FAILED`, `CONNECTION_LOST` (or another error of the socket), or the
+ * reason of the signal.
  *
  * Source: PostgreSQL documentation, "SSL Session Encryption" (55.2.10).
  */
@@ -31,14 +31,15 @@ export async function upgradeToTls(
     socket.write(SSL_REQUEST);
     const answer = await untilEvent(socket, "data", signal);
     if (answer instanceof Uint8Array && answer[0] === FAILED) {
-      // A server that cannot start a process. Its words are anybody's on the way (CVE-2024-10977).
+      // A server that cannot start a process. Its unencrypted message is not trusted
+      // (CVE-2024-10977).
       throw new DatabaseError("CONNECTION_LOST", {
-        message: `${host} answered the request for TLS with an error`,
+        message: `${host} answered the TLS request with an error`,
       });
     }
     if (!(answer instanceof Uint8Array) || answer.length !== 1) {
-      // Bytes after the answer came unencrypted and could be an attacker's (CVE-2021-23222).
-      throw new Error(`${host} did not answer the request for TLS as PostgreSQL does`);
+      // Bytes after the answer arrived unencrypted and may be injected (CVE-2021-23222).
+      throw new Error(`${host} sent an unexpected answer to the TLS request`);
     }
     if (answer[0] !== ACCEPTED) return undefined;
     const secured = tls.connect({ socket, ...handshakeOptions(host, config) });
@@ -47,28 +48,28 @@ export async function upgradeToTls(
   } catch (error) {
     if (error instanceof DatabaseError) throw error;
     const { code, message } = classify(error);
-    // A lost connection comes back by itself; anything else, such as a certificate, needs somebody.
+    // A lost connection recovers by itself; other errors, such as a bad certificate, do not.
     throw new DatabaseError(code === "QUERY_FAILED" ? "TLS_FAILED" : code, {
-      message: `TLS with ${host} failed: ${message}`,
+      message: `TLS connection to ${host} failed: ${message}`,
       cause: error,
     });
   }
 }
 
-/** When the certificate that the server has shown expires; undefined when it cannot be read. */
+/** Returns the expiry time of the server certificate; undefined if it cannot be read. */
 export function certificateExpiry(socket: tls.TLSSocket): Date | undefined {
   try {
     return socket.getPeerX509Certificate()?.validToDate;
   } catch {
-    // It is for information only, and sslmode may ask for no certificate that is any good.
+    // For information only: with some values of sslmode, any certificate is accepted.
     return undefined;
   }
 }
 
 /**
- * What `sslmode` means for a handshake, as in libpq: only verify-ca and
- * verify-full check the certificate, and so does require when there is a root
- * certificate; only verify-full checks the name.
+ * Converts `sslmode` to options of the handshake, as in libpq: only verify-ca and verify-full
+ * verify the certificate, and so does require with a root certificate; only verify-full verifies
+ * the host name.
  */
 function handshakeOptions(host: string, config: DatabaseTlsConfig): tls.ConnectionOptions {
   const { mode, rootCert, cert, key } = config;
@@ -76,8 +77,8 @@ function handshakeOptions(host: string, config: DatabaseTlsConfig): tls.Connecti
   const checksChain = checksName || mode === "verify-ca" ||
     (mode === "require" && rootCert !== undefined);
   return {
-    // Both are needed: without a name, certificates are checked against "localhost",
-    // and an IP address may not be sent as a server name (RFC 6066, section 3).
+    // Both are required: without a name, certificates are verified against "localhost", and an IP
+    // address must not be sent as server name (RFC 6066, section 3).
     host,
     servername: net.isIP(host) === 0 ? host : "",
     minVersion: "TLSv1.2",

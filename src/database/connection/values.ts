@@ -2,10 +2,11 @@ import { Buffer } from "node:buffer";
 import { DatabaseError } from "../errors.ts";
 
 /**
- * A value that a statement takes as a parameter. Numbers and strings have the type that the
- * statement gives them; an array is one parameter, for `any(…)` or `unnest(…::int[])`.
+ * A value that can be a parameter of a statement. The server infers the type of numbers and strings
+ * from the statement; an array is one parameter, for `any(…)` or `unnest(…::int[])`.
  *
- * JSON is written as `sql.json(value)`, so that an object is never taken for something else.
+ * JSON must be written as `sql.json(value)`, so that an object is never mistaken for something
+ * else.
  */
 export type Parameter =
   | string
@@ -18,15 +19,15 @@ export type Parameter =
   | null
   | readonly Parameter[];
 
-/** A JSON document as a parameter; made by `sql.json`. */
+/** A JSON document as a parameter; created by `sql.json`. */
 export class Json {
-  /** The document's text. */
+  /** The text of the document. */
   readonly text: string;
 
   /**
-   * Writes the document.
+   * Serializes the document.
    *
-   * @throws {DatabaseError} `INVALID_USE` when JSON cannot hold the value.
+   * @throws {DatabaseError} `INVALID_USE` if the value has no JSON representation.
    */
   constructor(value: unknown) {
     this.text = toJson(value);
@@ -36,7 +37,7 @@ export class Json {
 /** The text of a parameter, and the type that it is sent with. */
 export class TypedText {
   readonly text: string;
-  /** Object id of the type in every PostgreSQL database. */
+  /** Object id of the type, the same in every PostgreSQL database. */
   readonly type: number;
 
   constructor(text: string, type: number) {
@@ -45,10 +46,10 @@ export class TypedText {
   }
 }
 
-/** A parameter as it is sent: plain text and numbers have the type that the server infers. */
+/** A parameter as it is sent; the server infers the type of plain text and numbers. */
 export type SentParameter = string | number | null | TypedText;
 
-/** A type that is declared, because the server would guess another one or none. */
+/** A type that is declared, because the server would infer another one or none. */
 interface DeclaredType {
   readonly scalar: number;
   readonly array: number;
@@ -63,7 +64,7 @@ const JSONB: DeclaredType = { scalar: 3802, array: 3807 };
 /** The server infers the type from the statement. */
 const INFERRED: DeclaredType = { scalar: 0, array: 0 };
 
-/** Every built-in array type whose elements are divided by commas, with the type of its elements. */
+/** Object ids of the built-in array types with comma as delimiter, and of their element types. */
 export const ARRAY_TYPES: readonly (readonly [array: number, element: number])[] = [
   [143, 142], // xml
   [199, 114], // json
@@ -144,10 +145,10 @@ export const ARRAY_TYPES: readonly (readonly [array: number, element: number])[]
 ];
 
 /**
- * A parameter as it is sent.
+ * Encodes a parameter.
  *
- * @param number Of the parameter, from 1, for errors.
- * @throws {DatabaseError} `INVALID_USE` when PostgreSQL has no such value.
+ * @param number Number of the parameter, from 1, for errors.
+ * @throws {DatabaseError} `INVALID_USE` if the value is not supported.
  */
 export function encode(value: unknown, number: number): SentParameter {
   if (typeof value === "string" || typeof value === "number" || value === null) return value;
@@ -156,9 +157,9 @@ export function encode(value: unknown, number: number): SentParameter {
   return new TypedText(textOf(value, name), typeOf(value).scalar);
 }
 
-/** The elements of an array in PostgreSQL's text format, in arrays for each further dimension. */
+/** Parses an array in PostgreSQL's text format; further dimensions are nested arrays. */
 export function parseArray(text: string, parse: (element: string) => unknown): unknown[] {
-  // Bounds are written before it when they do not begin at 1: [0:1]={1,2}
+  // Bounds precede the array if they do not start at 1: [0:1]={1,2}
   const reader = new ArrayReader(text, text.indexOf("{") + 1, parse);
   return reader.read();
 }
@@ -166,7 +167,7 @@ export function parseArray(text: string, parse: (element: string) => unknown): u
 function encodeArray(elements: readonly unknown[], name: () => string): SentParameter {
   const types = new Set<DeclaredType>();
   const text = arrayText(elements, name, types);
-  if (types.size > 1) throw invalid(`${name()} is an array of different types: use one type`);
+  if (types.size > 1) throw invalid(`${name()} is an array of mixed types: use one type`);
   const [type = INFERRED] = types;
   return type === INFERRED ? text : new TypedText(text, type.array);
 }
@@ -212,7 +213,7 @@ function textOf(value: unknown, name: () => string): string {
       throw invalid(`${name()} is undefined: use null for "no value"`);
     case "function":
     case "symbol":
-      throw invalid(`${name()} is a ${typeof value}, which is no value of PostgreSQL's`);
+      throw invalid(`${name()} is a ${typeof value}, which is not supported`);
   }
   if (value instanceof Date) {
     if (Number.isNaN(value.getTime())) throw invalid(`${name()} is an invalid Date`);
@@ -224,7 +225,7 @@ function textOf(value: unknown, name: () => string): string {
   }
   if (value instanceof Json) return value.text;
   throw invalid(
-    `${name()} is an object: use sql.json(…) for JSON, and await what is a Promise`,
+    `${name()} is an object: use sql.json(…) for JSON, and await promises`,
   );
 }
 
@@ -233,13 +234,13 @@ function toJson(value: unknown): string {
   try {
     text = JSON.stringify(value);
   } catch (cause) {
-    throw invalid("sql.json: the value has no JSON text (a bigint, or it holds itself)", cause);
+    throw invalid("sql.json: the value contains a bigint or a reference to itself", cause);
   }
-  if (text === undefined) throw invalid(`sql.json: ${typeof value} has no JSON text`);
+  if (text === undefined) throw invalid(`sql.json: ${typeof value} has no JSON representation`);
   return text;
 }
 
-/** Reads one array from its text, from behind its first brace. */
+/** Parses one array, starting after its first brace. */
 class ArrayReader {
   readonly #text: string;
   readonly #parse: (element: string) => unknown;

@@ -1,18 +1,18 @@
 import { Buffer } from "node:buffer";
 import { classify, type DatabaseError, type DatabaseErrorCode } from "../errors.ts";
 
-/** No error message is longer; keeping results alive would only cost memory. */
+/** Maximum number of bytes to keep; error messages are shorter. */
 const MAX_ERROR_BYTES = 8192;
 const ERROR_RESPONSE = "E".charCodeAt(0);
-/** A message's type and length. */
+/** Length of a message header: type and length. */
 const HEADER_BYTES = 5;
 
-/** ReadyForQuery's other status is `I`, idle. */
+/** The other status in ReadyForQuery is `I`, idle. */
 const IN_TRANSACTION = "T".charCodeAt(0);
-/** An error has aborted the transaction, which is open until it is rolled back. */
+/** The transaction has failed and is open until it is rolled back. */
 const IN_FAILED_TRANSACTION = "E".charCodeAt(0);
 
-/** Errors at the end of a session that say more than that the connection is lost. */
+/** FATAL errors that are more specific than a lost connection. */
 const TELLING: ReadonlySet<DatabaseErrorCode> = new Set([
   "CONNECTION_REFUSED",
   "TOO_MANY_CONNECTIONS",
@@ -21,7 +21,7 @@ const TELLING: ReadonlySet<DatabaseErrorCode> = new Set([
 ]);
 
 /**
- * What the server has sent last, as far as the driver does not report it: whether a transaction is
+ * Tracks what the driver does not report of the data from the server: whether a transaction is
  * open, and the error that ended the session.
  */
 export class Wire {
@@ -29,23 +29,23 @@ export class Wire {
   #lastByte: number | undefined;
   #chunkCount = 0;
 
-  /** Takes what has come from the server. */
+  /** Processes data from the server. */
   hear(chunk: Uint8Array): void {
     this.#chunkCount++;
     this.#lastByte = chunk[chunk.length - 1];
     this.#last = chunk.length <= MAX_ERROR_BYTES ? chunk : undefined;
   }
 
-  /** How many times something has come; two equal counts mean silence. */
+  /** Number of chunks received; if it does not change, the server was silent. */
   get chunkCount(): number {
     return this.#chunkCount;
   }
 
   /**
    * Whether a transaction is open; valid only while no statement runs. Every answer ends with
-   * ReadyForQuery, whose last byte is the status, however the network cuts the messages up. A
-   * message that the server sends unasked would hide it; in an open transaction that is only the
-   * error with which it ends the session.
+   * ReadyForQuery, whose last byte is the status, however the network splits the data. An
+   * asynchronous message of the server would hide it; in an open transaction only the error that
+   * ends the session can be one.
    *
    * Source: PostgreSQL documentation, 55.7 "Message Formats".
    */
@@ -54,19 +54,19 @@ export class Wire {
   }
 
   /**
-   * The error with which the server, or a pooler before it, ended the session; undefined when it
-   * ended without one. The driver drops it when a statement runs: it waits for a ReadyForQuery that
-   * never comes after a fatal error.
+   * The error with which the server, or a pooler in front of it, ended the session; undefined if it
+   * ended without one. While a statement runs, the driver drops this error: it waits for a
+   * ReadyForQuery, which never follows a fatal error.
    */
   get fatalError(): DatabaseError | undefined {
     const fields = this.#last && lastErrorFields(this.#last);
-    // PgBouncer sends only the localized severity, and does not translate it.
+    // PgBouncer sends only the localized severity, in English.
     if ((fields?.get("V") ?? fields?.get("S")) !== "FATAL") return undefined;
     const error = new Error(fields?.get("M"));
     return classify(Object.assign(error, { name: "PostgresError", code: fields?.get("C") }));
   }
 
-  /** The code for what failed because the session ended. */
+  /** Error code of statements that fail because the session ended. */
   get lossCode(): DatabaseErrorCode {
     const { code } = this.fatalError ?? {};
     return code !== undefined && TELLING.has(code) ? code : "CONNECTION_LOST";
@@ -74,9 +74,10 @@ export class Wire {
 }
 
 /**
- * The fields of the ErrorResponse that ends the bytes, by their type; undefined when there is none.
+ * Returns the fields of an ErrorResponse at the end of the bytes; undefined if there is none.
  *
- * Source: PostgreSQL documentation, 55.7 "Message Formats" and 55.8 "Error and Notice Message Fields".
+ * Source: PostgreSQL documentation, 55.7 "Message Formats" and 55.8 "Error and Notice Message
+ * Fields".
  */
 function lastErrorFields(bytes: Uint8Array): ReadonlyMap<string, string> | undefined {
   const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);

@@ -6,32 +6,32 @@ import { isUnknown, StatementScope } from "./statement_scope.ts";
 import { GRACE_MS, type Lend, TimeLimit, type TimeLimitOptions } from "./time_limit.ts";
 import { abortable, type Clock, Deadline, systemClock } from "../../time.ts";
 
-/** Runs the statements of an operation. Their errors are {@linkcode DatabaseError}s. */
+/** Runs the statements of an operation. Its errors are {@linkcode DatabaseError}s. */
 export type Work<T> = (sql: Sql) => T | Promise<T>;
 
-/** How one operation runs: its limit, and what it may do. */
+/** Timeout and access of an operation, and whether it may be repeated. */
 export interface OperationOptions extends TimeLimitOptions {
   /**
-   * Whether it may be done twice, as any read may; default: false. Then it is repeated once when
-   * its connection is lost, or the server stops it (`statement_timeout`), within its own limit.
+   * Whether it may run twice, as reads may. Default: false. It is then repeated once if its
+   * connection is lost or the server cancels it (`statement_timeout`), within the same time limit.
    */
   readonly idempotent?: boolean | undefined;
-  /** `read` may go to a read host while the primary is away; see {@linkcode Access}. */
+  /** `read` may use a read host while the primary is unavailable; see {@linkcode Access}. */
   readonly access?: Access | undefined;
 }
 
-/** A connection was lost, and another one may not be; or the server took too long this time. */
+/** Errors after which a repetition on another connection may succeed. */
 const REPEATED: ReadonlySet<DatabaseErrorCode> = new Set([
   "CONNECTION_LOST",
   "SERVER_SHUTTING_DOWN",
   "STATEMENT_TIMEOUT",
 ]);
 
-/** A cancel request that comes between two statements does nothing. */
+/** A cancel request between two statements has no effect. */
 const CANCEL_AGAIN_MS = 100;
 
 /**
- * Runs one statement on a connection of its own.
+ * Acquires a connection and runs one statement.
  *
  * @throws {DatabaseError} As {@linkcode runOperation}.
  */
@@ -48,7 +48,7 @@ export async function runStatement<Row extends object>(
     const run = (scope: StatementScope) => scope.run(statement) as Promise<Rows<Row>>;
     return await runInScope(lend, run, options, clock);
   }
-  // The fast path: nothing can interrupt it, and no `sql` is handed out, so it needs no scope.
+  // Fast path: no signal can abort it, and no `sql` is exposed, so it needs no scope.
   return await lend(async (connection) => {
     try {
       return await connection.run(statement) as Rows<Row>;
@@ -59,19 +59,20 @@ export async function runStatement<Row extends object>(
 }
 
 /**
- * Lends a connection to `work`. Its statements end with it: one that was begun is waited for, one
- * that was forgotten fails the operation, and later ones are refused. When it fails, a transaction
- * that it has begun by hand is rolled back.
+ * Acquires a connection and passes it to `work`. Its statements end with it: running ones are
+ * awaited, one that was never awaited fails the operation, and later ones are refused. If it fails,
+ * a transaction that it has started with statements is rolled back.
  *
- * At the deadline or on abort, what runs is cancelled on the server. The operation fails within
- * about a second after that, also when the server is gone; should `work` succeed after all, so does
- * the operation.
+ * At the deadline or on abort, the running statement is cancelled on the server. The operation
+ * fails within about a second after that, even if the server does not respond; if `work` succeeds
+ * nevertheless, so does the operation.
  *
- * @throws {DatabaseError} `STATEMENT_TIMEOUT` (`ACQUIRE_TIMEOUT` while it waits for a connection),
- * `ABORTED`, what lending throws, or what a statement failed with. `COMMIT_UNKNOWN` when a statement
- * was sent and its answer was lost, or an earlier one was done and a later one failed in a way that
- * asks for a repetition, unless the options say that the operation only reads or may be done twice.
- * `INVALID_USE` when a statement was written and never waited for. Errors of `work` are passed on.
+ * @throws {DatabaseError} `STATEMENT_TIMEOUT` (`ACQUIRE_TIMEOUT` while it waits for a connection);
+ * `ABORTED`; errors of acquiring; errors of statements. `COMMIT_UNKNOWN` if a statement was sent
+ * and its answer was lost, or if a statement had completed before a later one failed with a
+ * retryable error, unless the options declare that the operation only reads or may be repeated.
+ * `INVALID_USE` if a statement was created but never awaited. Errors of `work` are thrown
+ * unchanged.
  */
 export function runOperation<T>(
   lend: Lend,
@@ -82,7 +83,7 @@ export function runOperation<T>(
   return runInScope(lend, (scope) => work(scope.sql), options, clock);
 }
 
-/** What a borrower of a connection does with it. */
+/** What to do with an acquired connection. */
 type ScopedWork<T> = (scope: StatementScope) => T | Promise<T>;
 
 async function runInScope<T>(
@@ -108,19 +109,19 @@ function isUnrepeatable({ access, idempotent = false }: OperationOptions): boole
   return access !== "read" && !idempotent;
 }
 
-/** How {@linkcode borrow} treats an end before the work's own. */
+/** Conditions under which {@linkcode borrow} ends before the work does. */
 export interface BorrowOptions {
-  /** Aborting it ends what runs, on the server too. */
+  /** Aborts the running statement, on the server too. */
   readonly signal: AbortSignal | undefined;
-  /** Whether `work` leaves a transaction open, which it must not have lost when it succeeds. */
+  /** Whether `work` leaves a transaction open; if that is lost, the work has not succeeded. */
   readonly isTransaction?: boolean;
-  /** Whether a statement whose answer was lost may have been done, and must not be done twice. */
+  /** Whether a statement whose answer was lost must not be repeated. */
   readonly isUnrepeatable?: boolean;
 }
 
 /**
- * Lets `work` use the connection, and ends in time; see {@linkcode runOperation}. Afterwards nothing
- * runs on the connection, or it is destroyed.
+ * Passes the connection to `work`, with a time limit; see {@linkcode runOperation}. Afterwards no
+ * statement is running on the connection, or it is destroyed.
  */
 export async function borrow<T>(
   connection: Connection,
@@ -142,7 +143,7 @@ export async function borrow<T>(
     }
     const result = await interrupt(connection, scope, running, abortReason(signal))
       .catch((error) => Promise.reject(explainEnd(error)));
-    // Success counts, also when it comes late, but what it did in a transaction is undone by now.
+    // A late success counts, but not if it was in a transaction that is rolled back by now.
     if (!isTransaction) return result;
     throw abortReason(signal);
   } finally {
@@ -156,7 +157,7 @@ async function perform<T>(scope: StatementScope, work: ScopedWork<T>): Promise<T
   return result;
 }
 
-/** Ends what runs, and settles as `running` has done; as aborted if it has not. */
+/** Ends what is running, and settles like `running`; if that does not settle, as aborted. */
 async function interrupt<T>(
   connection: Connection,
   scope: StatementScope,
@@ -167,21 +168,21 @@ async function interrupt<T>(
   void Promise.allSettled([running]).then(([result]) => end = result);
   const isUndone = await settle(connection, reason);
   if (end?.status === "fulfilled" && !isUndone) return end.value;
-  // What was cut off has failed by now, but `work` may not have noticed.
+  // Its statements have failed by now, even if `work` has not settled.
   if (end?.status !== "rejected") throw isUnknown(scope.lastFailure) ? scope.lastFailure : reason;
   throw isCancelled(end.reason) ? reason : end.reason;
 }
 
 /**
- * Ends what runs on the connection, and an open transaction; then the connection is as good as new,
- * or it is destroyed. Takes about a second at most, and never rejects. Its scope must be closed, so
- * that what waits for its turn is refused.
+ * Cancels the running statement and rolls back an open transaction; afterwards the connection is
+ * clean, or it is destroyed. Takes at most about a second, and never rejects. Its scope must be
+ * closed, so that queued statements are refused.
  *
- * A cancel request overtakes or trails the session's own messages. So after the last one has surely
- * arrived, a fence is sent, a statement to which nothing can happen any more. Only the answer to it
- * proves the connection clean.
+ * A cancel request is not ordered with the messages of the session. So after the last one has
+ * certainly arrived, a final statement is sent that nothing can cancel. Only its answer proves that
+ * the connection is clean.
  *
- * @param reason What statements fail with that have to be cut off.
+ * @param reason Error of the statements that have to be aborted.
  * @returns Whether a transaction was open, and was rolled back.
  */
 async function settle(
@@ -201,7 +202,7 @@ async function settle(
       await abortable(connection.untilIdle(), short.signal).catch(() => {});
     }
     const { isInTransaction } = connection;
-    // Outside of a transaction it changes nothing, and it may also follow an error.
+    // Outside of a transaction this has no effect; it also works after an error.
     await abortable(connection.script("rollback"), grace.signal);
     return isInTransaction;
   } catch {
@@ -211,8 +212,8 @@ async function settle(
 }
 
 /**
- * The error of a statement that commits by itself: `COMMIT_UNKNOWN` when it was sent and its answer
- * was lost, because whoever repeats it may then do it twice.
+ * Returns the error of an autocommit statement: `COMMIT_UNKNOWN` if it was sent and its answer was
+ * lost, because a repetition could then execute it twice.
  */
 export function asOutcome(connection: Connection, error: unknown): unknown {
   if (!connection.isUnanswered(error)) return error;
@@ -220,12 +221,13 @@ export function asOutcome(connection: Connection, error: unknown): unknown {
 }
 
 /**
- * The error of an operation that has done an earlier statement: as that stays done, nobody may take
- * the error for one after which all of it can simply be repeated.
+ * Returns the error of an operation after one of its statements has completed: as that one has
+ * taken effect, the error must not be mistaken for one after which the whole operation can be
+ * repeated.
  */
 function asPartlyDone(error: unknown): unknown {
   if (!(error instanceof DatabaseError) || !error.retryable) return error;
-  const message = `Done in part: an earlier statement had ended, then ${error.message}`;
+  const message = `Partly executed: a statement had completed before this error: ${error.message}`;
   return new DatabaseError("COMMIT_UNKNOWN", { message, cause: error });
 }
 

@@ -8,8 +8,8 @@ import {
 import { abortReason, DatabaseError } from "../errors.ts";
 
 /**
- * Where a scope's statements go: its connection, which asks for a refusal when a statement's turn
- * has come, or the scope around it, which refuses by itself.
+ * Where a scope sends its statements: the connection, which asks for a refusal before it sends a
+ * statement, or the enclosing scope, which refuses by itself.
  */
 export interface StatementTarget {
   run(statement: StatementText, refusal?: () => DatabaseError | undefined): Promise<Rows<object>>;
@@ -18,20 +18,20 @@ export interface StatementTarget {
   readonly isInTransaction: boolean;
 }
 
-/** What limits a {@linkcode StatementScope}. */
+/** Abort signal and error mapping of a {@linkcode StatementScope}. */
 export interface StatementScopeOptions {
   /** Refuses statements as soon as it aborts. */
   readonly signal?: AbortSignal | undefined;
-  /** What the user of the scope gets for an error of its target; default: the error itself. */
+  /** Maps an error of the target to that of the statement. Default: unchanged. */
   readonly explain?: ((error: unknown) => unknown) | undefined;
 }
 
 /**
- * The statements of one borrower of a connection, and the `sql` that runs them. It knows what still
- * runs and what was forgotten, and once closed it refuses everything, so that a borrower who keeps
- * its `sql` cannot reach into the connection's next use.
+ * The statements of one user of a connection, and the `sql` that runs them. Tracks which statements
+ * are running and which were never awaited. Once closed, it refuses all statements, so that a `sql`
+ * that is kept cannot interfere with the next use of the connection.
  *
- * Scopes nest: a transaction's statements go through the scope of its connection.
+ * Scopes nest: the statements of a transaction go through the scope of its connection.
  */
 export class StatementScope implements StatementTarget {
   readonly sql: Sql;
@@ -65,7 +65,7 @@ export class StatementScope implements StatementTarget {
     });
   }
 
-  /** Why statements are refused at the moment; undefined while they may run. */
+  /** Why statements are refused; undefined while they may run. */
   get refusal(): DatabaseError | undefined {
     const { signal } = this.#options;
     if (signal?.aborted) return abortReason(signal);
@@ -102,28 +102,28 @@ export class StatementScope implements StatementTarget {
     return this.#track(() => this.#target.script(text, () => this.refusal));
   }
 
-  /** Resolves when no statement of this scope runs. Never rejects. */
+  /** Resolves when no statement of this scope is running. Never rejects. */
   async untilIdle(): Promise<void> {
     while (this.#running > 0) await (this.#idle ??= Promise.withResolvers()).promise;
   }
 
   /**
-   * Resolves when no statement runs and none was forgotten.
+   * Resolves when no statement is running and all were awaited.
    *
-   * @throws {DatabaseError} `INVALID_USE`, with the text of a statement that was written and that
-   * nobody has waited for, so that it was never sent.
+   * @throws {DatabaseError} `INVALID_USE`, with the text of a statement that was created but never
+   * awaited, so that it was never sent.
    */
   async untilDone(): Promise<void> {
     await this.untilIdle();
     const [statement] = this.#forgotten;
     if (statement === undefined) return;
     throw new DatabaseError("INVALID_USE", {
-      message: `A statement was written and never waited for, so it was not sent: await it, or ` +
+      message: `A statement was created but never awaited, so it was not sent: await it, or ` +
         `await Promise.all(…) of several: ${statement.outline}`,
     });
   }
 
-  /** From now on statements fail with this error; what runs goes on. */
+  /** From now on statements fail with this error; running ones continue. */
   close(error: DatabaseError): void {
     this.#closedBy ??= error;
   }
@@ -165,7 +165,7 @@ export class StatementScope implements StatementTarget {
   }
 }
 
-/** Whether it is the error of what may or may not have been done. */
+/** Whether it is unknown if the statement with this error took effect. */
 export function isUnknown(error: unknown): boolean {
   return error instanceof DatabaseError && error.code === "COMMIT_UNKNOWN";
 }

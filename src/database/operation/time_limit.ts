@@ -2,32 +2,32 @@ import type { Connection } from "../connection/connection.ts";
 import { abortReason, DatabaseError } from "../errors.ts";
 import { type Clock, Deadline } from "../../time.ts";
 
-/** How long a statement may take to end after its limit, before its connection is destroyed. */
+/** Time for a statement to end after its deadline, before its connection is destroyed. */
 export const GRACE_MS = 1000;
 
 /**
  * Acquires a connection, calls `use` with it, and releases it when `use` has settled. The signal
- * ends only the wait for the connection: from then on it is `use` that ends in time.
+ * ends only the wait for the connection; after that, `use` must observe it.
  */
 export type Lend = <T>(
   use: (connection: Connection) => Promise<T>,
   signal: AbortSignal | undefined,
 ) => Promise<T>;
 
-/** When an operation has to end. */
+/** Time limit and abort signal of an operation. */
 export interface TimeLimitOptions {
-  /** Aborting it ends the wait for a connection, or cancels what runs on the server. */
+  /** Ends the wait for a connection, or cancels the running statement on the server. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Milliseconds for the whole operation, with the wait for a connection and repetitions; unlimited
-   * by default.
+   * Timeout of the whole operation in milliseconds, including the wait for a connection and
+   * repetitions. Default: unlimited.
    */
   readonly timeoutMs?: number | undefined;
 }
 
-/** The deadline of one operation, which may borrow several connections in turn. */
+/** The deadline of one operation, which may acquire several connections in sequence. */
 export class TimeLimit implements Disposable {
-  /** Aborts with the error to throw; undefined when nothing limits the operation. */
+  /** Aborts with the error to throw; undefined if the operation is unlimited. */
   readonly signal: AbortSignal | undefined;
   readonly #deadline: Deadline | undefined;
   #hasBegun = false;
@@ -42,7 +42,11 @@ export class TimeLimit implements Disposable {
     this.signal = this.#deadline?.signal ?? signal;
   }
 
-  /** @throws What `lend` and `use` throw, or the signal's reason. */
+  /**
+   * Calls `lend` with the signal of the deadline.
+   *
+   * @throws The errors of `lend` and `use`, or the reason of the signal.
+   */
   async lend<T>(lend: Lend, use: (connection: Connection) => Promise<T>): Promise<T> {
     if (this.signal?.aborted) throw abortReason(this.signal);
     return await lend((connection) => {
@@ -61,7 +65,7 @@ export class TimeLimit implements Disposable {
         message: `The operation did not complete within ${timeoutMs} ms`,
       })
       : new DatabaseError("ACQUIRE_TIMEOUT", {
-        message: `No database connection within ${timeoutMs} ms, the time for the whole operation`,
+        message: `No database connection within ${timeoutMs} ms, the timeout of the operation`,
       });
   }
 }

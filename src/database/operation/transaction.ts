@@ -6,7 +6,7 @@ import { GRACE_MS, type Lend, TimeLimit, type TimeLimitOptions } from "./time_li
 import { type Transaction, TransactionScope } from "./transaction_scope.ts";
 import { type Clock, systemClock } from "../../time.ts";
 
-/** As in SQL. PostgreSQL has no "read uncommitted": it would be "read committed". */
+/** As in SQL. PostgreSQL treats "read uncommitted" as "read committed". */
 export type IsolationLevel = "read committed" | "repeatable read" | "serializable";
 
 const ISOLATION_LEVELS: readonly IsolationLevel[] = [
@@ -15,46 +15,45 @@ const ISOLATION_LEVELS: readonly IsolationLevel[] = [
   "serializable",
 ];
 
-/** How a transaction runs: its limit, its isolation, and how often it is repeated. */
+/** Time limit, isolation and retries of a transaction. */
 export interface TransactionOptions extends TimeLimitOptions {
-  /** Default: the session's, normally "read committed". */
+  /** Default: that of the session, normally "read committed". */
   readonly isolation?: IsolationLevel | undefined;
-  /** Refuses to write; default: the session's, normally false. */
+  /** Refuses writes. Default: that of the session, normally false. */
   readonly readOnly?: boolean | undefined;
   /**
-   * Waits at its start until it can run without a serialization failure. Needs
-   * `isolation: "serializable"` and `readOnly: true`: PostgreSQL ignores it otherwise.
+   * Waits at its start until it can run without a serialization failure. Requires
+   * `isolation: "serializable"` and `readOnly: true`; PostgreSQL would ignore it otherwise.
    */
   readonly deferrable?: boolean | undefined;
   /**
-   * How often the whole transaction is repeated after a serialization failure or
-   * a deadlock; default: 0. Its function is then called again, so it must not
-   * have effects outside of the database. Nothing else is ever repeated.
+   * Maximum number of times to repeat the whole transaction after a serialization failure or a
+   * deadlock. Default: 0. Its function is then called again, so it must not have effects outside of
+   * the database. Other errors are never retried.
    */
   readonly retries?: number | undefined;
 }
 
-/** Jittered delays between repetitions: long enough for the other transaction to get out of the way. */
+/** Jittered delays between retries, long enough for the conflicting transaction to complete. */
 const RETRY_DELAYS = { initialDelayMs: 10, maxDelayMs: 1000 };
 
-/** Errors that tell a transaction to try again. The server has rolled it back. */
+/** Errors after which a transaction can be retried. The server has rolled it back. */
 const CONFLICTS: ReadonlySet<DatabaseErrorCode> = new Set(["SERIALIZATION_FAILURE", "DEADLOCK"]);
 
 /**
- * Runs `work` in a transaction, on one connection from beginning to end: commits
- * when `work` resolves, and rolls back when it rejects.
+ * Runs `work` in a transaction, on a single connection: commits when `work` resolves, and rolls
+ * back when it rejects.
  *
- * On time-out and abort it ends as an operation does, except that a commit which
- * has begun is never cancelled: the server could commit without its synchronous
- * standby then. Its answer is waited for, for a second; if it comes, it counts.
+ * On timeout and abort it ends as an operation does, except that a running commit is never
+ * cancelled: the server could then commit without its synchronous standby. The answer to the commit
+ * is awaited for up to a second; if it arrives, it counts.
  *
- * @throws {DatabaseError} `COMMIT_UNKNOWN` when the answer to the commit got lost:
- * it may or may not be committed. After every other error it is not committed,
- * unless `work` has sent a commit itself:
- * `TRANSACTION_ABORTED` when a statement has failed but `work` has not,
- * `SERIALIZATION_FAILURE` and `DEADLOCK` after the last retry, `INVALID_USE` for
- * options that do not go together, when `work` has ended the transaction itself, or when a statement
- * of it was written and never waited for, and all that `runOperation` throws.
+ * @throws {DatabaseError} `COMMIT_UNKNOWN` if the answer to the commit was lost: the transaction
+ * may or may not be committed. After all other errors it is not committed, unless `work` has sent a
+ * commit itself: `TRANSACTION_ABORTED` if a statement has failed but `work` has not;
+ * `SERIALIZATION_FAILURE` and `DEADLOCK` after the last retry; `INVALID_USE` if options are
+ * incompatible, `work` has ended the transaction itself, or a statement was created but never
+ * awaited; and the errors of `runOperation`.
  */
 export async function runTransaction<T>(
   lend: Lend,
@@ -75,7 +74,7 @@ export async function runTransaction<T>(
   );
 }
 
-/** What all attempts of a transaction have in common. */
+/** What all attempts of a transaction share. */
 interface Attempt {
   readonly begin: string;
   readonly readOnly: boolean;
@@ -93,13 +92,13 @@ async function transact<T>(
     await whole.script(attempt.begin);
     return await scope.run(work);
   }, { signal: attempt.signal, isTransaction: true });
-  // The last statements of `work` have ended, so this is known.
+  // The last statements of `work` have ended, so this is valid.
   if (!connection.closed && !connection.isInTransaction) {
     connection.destroy();
     throw endedByHand();
   }
   const tag = await commit(connection, attempt);
-  // The server's answer to the commit of a transaction that has failed is no error.
+  // The server does not report an error for the commit of a failed transaction.
   if (tag !== "COMMIT") throw scope?.aborted();
   return result;
 }
@@ -115,7 +114,7 @@ async function commit(connection: Connection, { readOnly, signal }: Attempt): Pr
   }
 }
 
-/** Destroys the connection some time after the signal aborts; not when it is disposed before. */
+/** Destroys the connection some time after the signal aborts, unless disposed before. */
 function destroyLater(connection: Connection, signal: AbortSignal | undefined): Disposable {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const onAbort = () => {
@@ -133,22 +132,25 @@ function destroyLater(connection: Connection, signal: AbortSignal | undefined): 
 
 function isRetryable(error: unknown): boolean {
   if (!(error instanceof DatabaseError)) return false;
-  // `work` may have hidden the conflict, and gone on in vain.
+  // `work` may have swallowed the conflict and continued.
   if (error.code === "TRANSACTION_ABORTED") return isRetryable(error.cause);
   return CONFLICTS.has(error.code);
 }
 
-/** What ran after its end has committed by itself, and nobody may take it for part of the whole. */
+/**
+ * Later statements have committed by themselves, and must not be mistaken for part of the whole.
+ */
 function endedByHand(): DatabaseError {
   return new DatabaseError("INVALID_USE", {
-    message: "The transaction was ended by a statement of its function: return or throw instead",
+    message:
+      "The function of the transaction has ended it with a statement: return or throw instead",
   });
 }
 
 /**
- * The statement that begins the transaction.
+ * Returns the statement that starts the transaction.
  *
- * @throws {DatabaseError} `INVALID_USE`, naming the option.
+ * @throws {DatabaseError} `INVALID_USE`; the message names the option.
  *
  * Source: PostgreSQL documentation, "SET TRANSACTION".
  */
@@ -158,10 +160,10 @@ export function beginStatement(options: TransactionOptions): string {
     throw invalid(`isolation must be one of: ${ISOLATION_LEVELS.join(", ")}`);
   }
   if (deferrable && !(isolation === "serializable" && readOnly)) {
-    throw invalid('deferrable needs isolation: "serializable" and readOnly: true');
+    throw invalid('deferrable requires isolation: "serializable" and readOnly: true');
   }
   if (!(Number.isInteger(retries) && retries >= 0)) {
-    throw invalid("retries must be a whole number, 0 or more");
+    throw invalid("retries must be a whole number, 0 or greater");
   }
   return [
     "begin",

@@ -5,11 +5,12 @@ import { StatementScope } from "./statement_scope.ts";
 /** Runs the statements of a transaction, until its callback returns. */
 export interface Transaction extends Sql {
   /**
-   * Runs `work` so that its failure undoes only its own statements: catch the error, and the
-   * transaction goes on. Meanwhile only the `tx` that `work` gets can be used.
+   * Runs `work` within a savepoint, so that its failure undoes only its own statements: if the
+   * error is caught, the transaction continues. Until `work` has settled, only its own `tx` can be
+   * used.
    *
-   * @throws {DatabaseError} `TRANSACTION_ABORTED` when a statement has failed but `work` has not;
-   * `INVALID_USE` when a statement of `work` was written and never waited for.
+   * @throws {DatabaseError} `TRANSACTION_ABORTED` if a statement has failed but `work` has not;
+   * `INVALID_USE` if a statement of `work` was created but never awaited.
    */
   savepoint<T>(work: (tx: Transaction) => T | Promise<T>): Promise<T>;
 }
@@ -20,12 +21,12 @@ export class TransactionScope {
   readonly #depth: number;
   readonly #scope: StatementScope;
   readonly #handle: Transaction;
-  /** The savepoint that has begun and not ended. */
+  /** The open savepoint. */
   #savepoint: Promise<unknown> | undefined;
-  /** Why a savepoint's statements could not be undone. */
+  /** Why the statements of a savepoint could not be undone. */
   #notUndone: unknown;
 
-  /** @param whole The scope of the whole transaction, which this one's statements go through. */
+  /** @param whole The scope of the whole transaction, which runs the statements of this one. */
   constructor(whole: StatementScope, depth = 0) {
     this.#whole = whole;
     this.#depth = depth;
@@ -57,7 +58,7 @@ export class TransactionScope {
     }
   }
 
-  /** The error for a scope in which a statement failed, and its function went on. */
+  /** The error for a scope in which a statement has failed but its function has not. */
   aborted(): DatabaseError {
     return new DatabaseError("TRANSACTION_ABORTED", { cause: this.#scope.failure });
   }
@@ -89,7 +90,7 @@ export class TransactionScope {
       await this.#whole.script(`release savepoint ${name}`);
       return result;
     } catch (error) {
-      // When even this fails, what is to be undone must not be committed with the rest.
+      // If this fails, the transaction must not be committed, because the savepoint is not undone.
       await this.#whole.script(`rollback to savepoint ${name}; release savepoint ${name}`)
         .catch((failure) => void (this.#notUndone ??= failure));
       throw isAborted(error) ? scope.aborted() : error;
@@ -105,12 +106,12 @@ function forgottenSavepoint(): DatabaseError {
 
 /** The error for a transaction that cannot be committed, as a savepoint of it could not be undone. */
 function doomed(cause: unknown): DatabaseError {
-  // With its connection it is gone anyway, and that is what its caller has to know.
+  // If the connection is lost, so is the transaction, and that is the error to report.
   if (cause instanceof DatabaseError && cause.isOutage) return cause;
   return new DatabaseError("TRANSACTION_ABORTED", { cause });
 }
 
-/** Whether the server says that the transaction is aborted by an earlier error. */
+/** Whether the server reports that an earlier error has aborted the transaction. */
 function isAborted(error: unknown): boolean {
   return error instanceof DatabaseError && error.sqlState === "25P02";
 }

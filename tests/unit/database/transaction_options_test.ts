@@ -23,9 +23,9 @@ for (const [options, statement] of statements) {
 }
 
 const refused: [TransactionOptions, RegExp][] = [
-  [{ deferrable: true }, /deferrable needs/],
-  [{ isolation: "serializable", deferrable: true }, /deferrable needs/],
-  [{ isolation: "repeatable read", readOnly: true, deferrable: true }, /deferrable needs/],
+  [{ deferrable: true }, /deferrable requires/],
+  [{ isolation: "serializable", deferrable: true }, /deferrable requires/],
+  [{ isolation: "repeatable read", readOnly: true, deferrable: true }, /deferrable requires/],
   [{ isolation: "serializable; drop table account" as IsolationLevel }, /isolation must be one of/],
   [{ retries: -1 }, /retries/],
   [{ retries: 1.5 }, /retries/],
