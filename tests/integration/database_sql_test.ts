@@ -254,7 +254,7 @@ for (const [where, run] of Object.entries(TAGS)) {
       };
       await assert.rejects(run(database, work), {
         code: "INVALID_USE",
-        message: /never waited for.*insert into entry \(id\) values \(\$\)$/,
+        message: /never awaited.*insert into entry \(id\) values \(\$\)$/,
       });
       assert.deepEqual(await server.admin("select id from entry"), []);
     }

@@ -94,7 +94,7 @@ export class PoolerCheck {
       pooler,
       `the search path must then be set for the role: sessions start in ${start}, but DB_SCHEMA ` +
         `is ${wanted}. Create the schema, run: alter role ${quoted(user)} in database ` +
-        `${quoted(database)} set search_path = ${quoted(wanted)}, and reconnect the pooler`,
+        `${quoted(database)} set search_path = ${quoted(wanted)}; then reconnect the pooler`,
     );
   }
 }

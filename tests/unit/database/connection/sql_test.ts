@@ -117,7 +117,7 @@ const INVALID: readonly (readonly [RegExp, () => unknown])[] = [
   [/Element 1 of element 1 of parameter 1 is an object/, () => build`select ${[[{}]]}`],
   [/Parameter 1 is an array of mixed types/, () => build`select ${[true, 1]}`],
   [/sql\.list is empty/, () => sql.list([])],
-  [/sql\.rows: there is no row/, () => sql.rows([])],
+  [/sql\.rows: there are no rows/, () => sql.rows([])],
   [/sql\.rows: the rows have no columns/, () => sql.rows([{}])],
   [/sql\.rows: row 2 has no b/, () => sql.rows([{ a: 1, b: 2 }, { a: 1 } as never])],
   [/sql\.rows: row 2 has c/, () => sql.rows([{ a: 1 }, { a: 1, c: 2 } as never])],
