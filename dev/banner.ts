@@ -4,16 +4,16 @@ import type { ConnectionInfo } from "./postgres/server.ts";
 const CALL = "treasury.v1.Health/GetHealth";
 const BUF = "npx -y @bufbuild/buf@1.74.0";
 
-/** Addresses that a client on this machine reaches as localhost. */
+/** Bind addresses that a client on this machine can reach as localhost. */
 const LOCAL = new Set(["0.0.0.0", "127.0.0.1", "::", "::1", "localhost"]);
 
-/** Where a developer reaches the service. */
+/** Returns the URL of the service for the developer. */
 export function serviceUrl({ host, port, tls }: ServerConfig): string {
   const name = LOCAL.has(host) ? "localhost" : host.includes(":") ? `[${host}]` : host;
   return `${tls === undefined ? "http" : "https"}://${name}:${port}`;
 }
 
-/** What the developer needs to know once the service is up. Contains no password. */
+/** Returns what the developer needs to know once the service is up. Contains no password. */
 export function banner(
   url: string,
   database:
@@ -42,7 +42,7 @@ export function banner(
   return ["", "Treasury Service is up. Ctrl-C stops it.", "", ...lines, ""].join("\n");
 }
 
-/** Without TLS nothing negotiates the protocol, so the client must know it. */
+/** Without TLS the protocol is not negotiated, so curl must be told to use HTTP/2. */
 function http2Flag(url: string): string {
   return url.startsWith("http:") ? "--http2-prior-knowledge " : "";
 }

@@ -14,26 +14,29 @@ const USER = "treasury_user";
 const MIGRATOR = "treasury_migrator";
 const DATABASE = "treasury_db";
 
-/** The database of `deno task dev` when none is configured: kept between runs. */
+/** The embedded database of `deno task dev`; its data is kept between runs. */
 export interface DevDatabase extends AsyncDisposable {
   readonly connection: ConnectionInfo;
-  /** What makes the service use it, with the roles that `deno task db:init` makes elsewhere. */
+  /**
+   * Settings with which the service connects to it, with the roles that `deno task db:init`
+   * creates.
+   */
   readonly settings: Readonly<Record<string, string>>;
-  /** For psql's PGPASSFILE. */
+  /** For PGPASSFILE of psql. */
   readonly passwordFile: string;
-  /** For `deno task --env-file`: the settings above, and the administrator's. */
+  /** For `deno task --env-file`: the settings above, and those of the administrator. */
   readonly settingsFile: string;
   readonly logFile: string;
-  /** Resolves when the server has ended, for whatever reason. */
+  /** Resolves when the server has stopped, for any reason. */
   readonly exited: Promise<void>;
 }
 
 /**
- * Starts PostgreSQL and makes the roles and the database.
+ * Starts PostgreSQL and creates the roles and the database.
  *
- * @param dataDirectory Where everything of it is kept.
- * @param schema `DB_SCHEMA`, when it is set.
- * @param say Tells the developer something.
+ * @param dataDirectory Directory for all its files.
+ * @param schema `DB_SCHEMA`, if it is set.
+ * @param say Prints a message for the developer.
  */
 export async function startDevDatabase(
   dataDirectory: string,
@@ -85,8 +88,8 @@ export async function startDevDatabase(
   await provision({ admin, service, roles, say: () => {}, signal }).catch((error) => {
     if (classify(error).code !== "AUTHENTICATION_FAILED") throw error;
     throw new Error(
-      `The superuser's password in ${passwordFile} is not the one of the database in ` +
-        `${directory}. Remove both to start with an empty database.`,
+      `The superuser password in ${passwordFile} does not match the database in ${directory}. ` +
+        `Remove both to start with an empty database.`,
     );
   });
   const lines = Object.entries(allSettings).map(([name, value]) => `${name}='${value}'\n`);
@@ -103,14 +106,16 @@ export async function startDevDatabase(
   };
 }
 
-/** Where the server's files can be: a checkout in root's home is closed to its account. */
+/**
+ * Directory for the files of the server: its account cannot enter a checkout in the home of root.
+ */
 async function serverDirectory(preferred: string, say: (text: string) => void): Promise<string> {
   await mkdir(preferred, { recursive: true });
   const account = await serverAccount();
   if (account === undefined || await isAccessible(preferred, "-x", account)) return preferred;
   const directory = join(await sharedDirectory(preferred), "postgres");
   say(
-    `The account ${account.name}, which PostgreSQL runs as, cannot enter ${dirname(preferred)}: ` +
+    `The account ${account.name}, which runs PostgreSQL, cannot access ${dirname(preferred)}: ` +
       `the database is in ${directory}.`,
   );
   return directory;

@@ -1,6 +1,6 @@
 import { lstat, readFile, rm } from "node:fs/promises";
 
-/** The text of a file, or "" when there is no such file. */
+/** Returns the text of a file, or "" if it does not exist. */
 export async function readTextIfThere(path: string): Promise<string> {
   return await readFile(path, "utf8").catch((error) => {
     if (error.code === "ENOENT") return "";
@@ -8,7 +8,7 @@ export async function readTextIfThere(path: string): Promise<string> {
   });
 }
 
-/** Removes a file, or a directory with all that is in it. */
+/** Removes a file, or a directory with its content, if it exists. */
 export async function removeIfThere(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true });
 }
@@ -16,7 +16,7 @@ export async function removeIfThere(path: string): Promise<void> {
 /** Writes a file that only its owner can read. */
 export async function writePrivateFile(path: string, text: string): Promise<void> {
   await Deno.writeTextFile(path, text, { mode: 0o600 });
-  await Deno.chmod(path, 0o600); // the mode above is for a new file only
+  await Deno.chmod(path, 0o600); // the mode above applies only to new files
 }
 
 export async function exists(path: string): Promise<boolean> {

@@ -1,6 +1,6 @@
 /**
- * `deno task dev`: the service on this machine, with PostgreSQL if none is configured, started
- * again after each change.
+ * `deno task dev`: runs the service on this machine, with an embedded PostgreSQL if no database is
+ * configured, and restarts it after each change.
  *
  * @module
  */
@@ -14,7 +14,7 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
  * One Ctrl-C arrives more than once: the terminal sends it to the whole process group, and
- * `deno task` and npx pass on what they get. Later than this it is a second Ctrl-C.
+ * `deno task` and npx forward it. A signal after this delay is a second Ctrl-C.
  */
 const SAME_SIGNAL_MS = 500;
 
@@ -25,7 +25,7 @@ let stoppedAt = 0;
 function onSignal(): void {
   if (!stop.signal.aborted) {
     stoppedAt = performance.now();
-    say("Stopping. Once more to stop without waiting for requests.");
+    say("Stopping. Press Ctrl-C again to stop without waiting for requests.");
     stop.abort();
   } else if (performance.now() - stoppedAt > SAME_SIGNAL_MS) {
     force.abort();
@@ -36,7 +36,7 @@ function say(text: string): void {
   console.log(text.startsWith("\n") ? text : `[dev] ${text}`);
 }
 
-/** An argument is another checkout to run; the tests use it. */
+/** The optional argument is another checkout to run; the tests use it. */
 const root = Deno.args[0] ?? fileURLToPath(new URL("..", import.meta.url));
 
 for (const signal of SIGNALS) Deno.addSignalListener(signal, onSignal);

@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import { readTextIfThere, writePrivateFile } from "./files.ts";
 
 /**
- * Reads the passwords of the embedded database's `users` from `file`, or makes random ones and keeps them there.
+ * Reads the passwords of the embedded database's `users` from `file`, or generates and saves them.
  *
  * The file is a PostgreSQL password file (https://www.postgresql.org/docs/16/libpq-pgpass.html),
- * readable by its owner only, so that psql can be started without a password on the command line.
+ * readable only by its owner, so that psql needs no password on the command line.
  */
 export async function readOrMakePasswords<Who extends string>(
   file: string,
@@ -14,7 +14,7 @@ export async function readOrMakePasswords<Who extends string>(
   const lines = (await readTextIfThere(file)).split("\n");
   const passwordOf = (user: string) =>
     lines.map((line) => line.split(":")).find((fields) => fields[3] === user)?.[4];
-  // Hexadecimal: nothing that the file's format or a connection string would have to escape.
+  // Hexadecimal, so that neither the file format nor a connection string needs escapes.
   const passwords = Object.entries<string>(users).map(([who, user]) => {
     return { who, user, password: passwordOf(user) ?? randomBytes(16).toString("hex") };
   });

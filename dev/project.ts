@@ -2,12 +2,12 @@ import { join } from "node:path";
 import { parse as parseEnvFile } from "dotenv";
 import { readTextIfThere } from "./files.ts";
 
-/** Where things are in a checkout. */
+/** Paths and tasks of a checkout. */
 export class Project {
   readonly root: string;
   readonly envFile: string;
   readonly denoJson: string;
-  /** What `deno task dev` keeps between runs; not under version control. */
+  /** Files that `deno task dev` keeps between runs; not under version control. */
   readonly dataDirectory: string;
 
   constructor(root: string) {
@@ -17,16 +17,16 @@ export class Project {
     this.dataDirectory = join(root, ".data");
   }
 
-  /** What the environment and `.env` say together; the real environment wins. */
+  /** The settings of the environment and `.env`; the environment takes precedence. */
   async variables(env: Readonly<Record<string, string>>): Promise<Record<string, string>> {
     return { ...parseEnvFile(await readTextIfThere(this.envFile)), ...env };
   }
 
   /**
-   * The arguments for `deno` of the task `start`, so that a service under development has exactly
-   * the permissions of one in production.
+   * Returns the arguments of `deno` in the task `start`, so that a service under development has
+   * the permissions of production.
    *
-   * @throws {Error} When the task is missing or is not one plain `deno run …`.
+   * @throws {Error} If the task is missing or is not a single `deno run …` command.
    */
   async startArguments(): Promise<string[]> {
     const { tasks } = JSON.parse(await Deno.readTextFile(this.denoJson));
@@ -34,7 +34,7 @@ export class Project {
     const words = typeof task === "string" ? task.trim().split(/\s+/) : [];
     if (words[0] !== "deno" || words[1] !== "run" || /["'`$;|&<>\\]/.test(words.join(" "))) {
       throw new Error(
-        `${this.denoJson}: the task start must be one "deno run …" command without quotes or ` +
+        `${this.denoJson}: the task start must be a single "deno run …" command without quotes or ` +
           "shell operators, because the task dev runs it without a shell.",
       );
     }

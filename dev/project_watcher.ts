@@ -3,12 +3,12 @@ import { exists } from "./files.ts";
 
 const DIRECTORIES = ["src", "gen", "migrations"];
 const FILES = [".env", "deno.json"];
-/** An editor or a code generator writes several files in a row. */
+/** Editors and code generators write several files in a row. */
 const QUIET_MS = 150;
 
 /**
- * Calls back when a file that the service is made of has changed, once for each burst of changes,
- * with the path of the first.
+ * Calls back when a source file of the service has changed, once for each burst of changes, with
+ * the path of the first.
  */
 export class ProjectWatcher implements AsyncDisposable {
   readonly #root: string;
@@ -27,8 +27,8 @@ export class ProjectWatcher implements AsyncDisposable {
     this.#onChange = onChange;
     this.#watchers = [
       ...directories.map((directory) => Deno.watchFs(directory)),
-      // Of the root only two files count. The directory is watched, because an editor replaces a
-      // file by a new one, and because .env may come later.
+      // Only two files in the root are relevant. The directory is watched, because editors replace
+      // files, and .env may be created later.
       Deno.watchFs(root, { recursive: false }),
     ];
     this.#followed = Promise.all(this.#watchers.map((watcher) => this.#follow(watcher)));
@@ -38,7 +38,7 @@ export class ProjectWatcher implements AsyncDisposable {
     directory: string,
     onChange: (path: string) => void,
   ): Promise<ProjectWatcher> {
-    // The real path: events carry it, and macOS's /tmp, for one, is a symbolic link.
+    // Resolved, as in the events: /tmp on macOS, for example, is a symbolic link.
     const root = await Deno.realPath(directory);
     const existing: string[] = [];
     for (const path of DIRECTORIES.map((name) => join(root, name))) {
@@ -55,7 +55,7 @@ export class ProjectWatcher implements AsyncDisposable {
 
   async #follow(watcher: Deno.FsWatcher): Promise<void> {
     for await (const { kind, paths } of watcher) {
-      if (kind === "access" || kind === "any") continue; // reading is no change
+      if (kind === "access" || kind === "any") continue; // reading is not a change
       const path = paths.map((path) => relative(this.#root, path)).find(isRelevant);
       if (path === undefined) continue;
       this.#firstPath ??= path;

@@ -2,17 +2,17 @@ import { setTimeout as delay } from "node:timers/promises";
 import { readTextIfThere, removeIfThere } from "./files.ts";
 import { listProcesses, sendSignal } from "./postgres/processes.ts";
 
-/** Longer than the service's own limit for a shutdown (25 s). */
+/** Longer than the shutdown timeout of the service (25 s). */
 const STOP_MS = 30_000;
 const POLL_MS = 20;
 
 export interface ServiceOptions {
-  /** Arguments for `deno`. */
+  /** Arguments of `deno`. */
   readonly args: readonly string[];
   readonly cwd: string;
-  /** Added to this process's environment. */
+  /** Added to the environment of this process. */
   readonly env: Readonly<Record<string, string>>;
-  /** Remembers the process for {@linkcode stopLeftoverService}. */
+  /** Stores the process id for {@linkcode stopLeftoverService}. */
   readonly pidFile: string;
 }
 
@@ -36,8 +36,8 @@ export class ServiceProcess {
       cwd,
       env: { ...env },
       stdin: "null",
-      // Ctrl-C goes to the whole process group of the terminal. Were the service in it, it would
-      // get that signal and then ours, and take the second one as an order to drop everything.
+      // The terminal sends Ctrl-C to its whole process group. In that group, the service would
+      // receive the signal twice, and treat the second one as a request to exit immediately.
       detached: true,
     }).spawn();
     const service = new ServiceProcess(child, pidFile);
@@ -45,7 +45,7 @@ export class ServiceProcess {
     return service;
   }
 
-  /** Asks the service to shut down and waits; kills it after 30 s, or when `force` aborts. */
+  /** Stops the service and waits; kills it after 30 s, or when `force` aborts. */
   async stop(force: AbortSignal): Promise<void> {
     this.#send("SIGTERM");
     const limit = AbortSignal.any([force, AbortSignal.timeout(STOP_MS)]);
@@ -65,7 +65,7 @@ export class ServiceProcess {
 }
 
 /**
- * Stops the service of an earlier run whose supervisor was killed: it would still hold the port.
+ * Stops the service of an earlier run whose supervisor was killed, because it still uses the port.
  * The caller must be the only supervisor of the project.
  *
  * @returns Whether there was one.
@@ -75,7 +75,7 @@ export async function stopLeftoverService(
   args: readonly string[],
 ): Promise<boolean> {
   const pid = Number(await readTextIfThere(pidFile));
-  // The number may belong to some other program by now.
+  // The process id may belong to another program by now.
   const isService = async () =>
     (await listProcesses()).some((one) => one.pid === pid && one.command.endsWith(args.join(" ")));
   const found = await isService();

@@ -4,15 +4,15 @@ import type { ServerConfig } from "../src/config/mod.ts";
 const POLL_MS = 50;
 
 /**
- * Makes sure that it will be the service who answers there, and no other program.
+ * Verifies that no other program listens on the address of the service.
  *
- * @throws {Error} Some other program has the port.
+ * @throws {Error} If another program uses the port.
  */
 export function requireFreeAddress({ host, port }: ServerConfig): void {
   try {
     Deno.listen({ hostname: host, port }).close();
   } catch (error) {
-    if (!(error instanceof Deno.errors.AddrInUse)) return; // the service will say it
+    if (!(error instanceof Deno.errors.AddrInUse)) return; // the service reports it
     throw new Error(
       `${host}:${port} is in use by another program. Set SERVER_PORT to a free port.`,
     );
@@ -20,9 +20,9 @@ export function requireFreeAddress({ host, port }: ServerConfig): void {
 }
 
 /**
- * Waits until the service answers.
+ * Waits until the service responds.
  *
- * @returns `false` when `signal` aborted before that.
+ * @returns `false` if `signal` aborted first.
  */
 export async function waitUntilServing(
   server: ServerConfig,
@@ -38,7 +38,7 @@ export async function waitUntilServing(
 async function isServing({ host, port, tls }: ServerConfig, signal: AbortSignal): Promise<boolean> {
   const hostname = { "0.0.0.0": "127.0.0.1", "::": "::1" }[host] ?? host;
   if (tls !== undefined) {
-    // A development certificate is rarely made for this address; that it listens must do.
+    // A development certificate is rarely valid for this address; listening is enough.
     (await Deno.connect({ hostname, port, signal })).close();
     return true;
   }

@@ -9,13 +9,13 @@ import { ProjectWatcher } from "./project_watcher.ts";
 import { requireFreeAddress, waitUntilServing } from "./serving.ts";
 import { ServiceProcess, stopLeftoverService } from "./service_process.ts";
 
-/** The service's exit code for settings that it cannot accept. */
+/** Exit code of the service for invalid settings. */
 const CONFIG_EXIT_CODE = 2;
 
 export interface SupervisorOptions {
   readonly project: Project;
   readonly env: Readonly<Record<string, string>>;
-  /** Tells the developer something. */
+  /** Prints a message for the developer. */
   readonly say: (text: string) => void;
   /** Ends the run: the service first, then the database. */
   readonly stop: AbortSignal;
@@ -29,12 +29,12 @@ type Event =
   | { readonly kind: "service ended"; readonly code: number };
 
 /**
- * Runs the service, with a database of its own when none is configured, and starts it again after
- * each change of a file.
+ * Runs the service, with an embedded database if none is configured, and restarts it after each
+ * change of a file.
  *
- * `deno run --watch` is not enough: measured on Deno 2.9.6, it lets the service's SIGTERM listener
- * run, but ends everything 500 ms later, so a reload cuts off requests in flight and leaves
- * connections to the database behind.
+ * `deno run --watch` is not sufficient: on Deno 2.9.6 it lets the SIGTERM listener of the service
+ * run, but ends the process 500 ms later, so that a reload aborts requests in progress and leaves
+ * database connections open.
  */
 export class Supervisor {
   readonly #options: SupervisorOptions;
@@ -53,9 +53,9 @@ export class Supervisor {
   }
 
   /**
-   * Resolves when all has ended after `stop`.
+   * Resolves when everything has ended after `stop`.
    *
-   * @throws {Error} When the first start fails, or another supervisor runs for the project.
+   * @throws {Error} If the first start fails, or another supervisor runs for the project.
    */
   async run(): Promise<void> {
     const { project, stop, say } = this.#options;
@@ -68,7 +68,7 @@ export class Supervisor {
       );
       const pidFile = this.#pidFile;
       if (await stopLeftoverService(pidFile, await project.startArguments())) {
-        say("Stopped the service of an earlier run that had ended without it.");
+        say("Stopped the leftover service of an earlier run.");
       }
       for (let first = true; !stop.aborted; first = false) {
         this.#changed = Promise.withResolvers();
@@ -90,7 +90,7 @@ export class Supervisor {
     return join(this.#options.project.dataDirectory, "service.pid");
   }
 
-  /** Runs the service until it must be started again, or not any more. */
+  /** Runs the service until it must be restarted or stopped. */
   async #serveOnce(): Promise<void> {
     const { project, say, force } = this.#options;
     await this.#chooseDatabase();
@@ -107,11 +107,11 @@ export class Supervisor {
     const announced = server && this.#announce(server, over.signal);
     try {
       const event = await this.#nextEvent(service);
-      if (event.kind === "change") say(`${event.path} changed. Starting the service again.`);
+      if (event.kind === "change") say(`${event.path} changed. Restarting the service.`);
       if (event.kind !== "service ended") return;
       const reason = event.code === CONFIG_EXIT_CODE
         ? "The service cannot run with these settings"
-        : `The service ended by itself (exit code ${event.code})`;
+        : `The service exited unexpectedly (exit code ${event.code})`;
       say(`${reason}. Waiting for a file to change.`);
     } finally {
       over.abort();
@@ -121,7 +121,7 @@ export class Supervisor {
     await this.#changeOrStop();
   }
 
-  /** The embedded database is for a project without a configured one; `.env` can change that. */
+  /** Starts the embedded database if the project has no configured one; `.env` can change that. */
   async #chooseDatabase(): Promise<void> {
     const { project, env, say, stop } = this.#options;
     if (new ConfigSource({ env, envFile: project.envFile }).isDatabaseConfigured()) {
@@ -137,7 +137,7 @@ export class Supervisor {
     await database?.[Symbol.asyncDispose]();
   }
 
-  /** What the service's environment has beyond this process's. */
+  /** What to add to the environment of the service. */
   async #settings(): Promise<Record<string, string>> {
     const { project, env } = this.#options;
     const set = await project.variables(env);
@@ -159,9 +159,9 @@ export class Supervisor {
           : [this.#database.exited.then((): Event => ({ kind: "database ended" }))]),
       ]);
       if (event.kind !== "database ended") return event;
-      // Same port and password: the service finds it again by itself.
+      // Same port and password: the service reconnects.
       this.#options.say(
-        `PostgreSQL ended by itself (${this.#database?.logFile}). Starting it again.`,
+        `PostgreSQL exited unexpectedly (${this.#database?.logFile}). Restarting it.`,
       );
       await this.#closeDatabase();
       await this.#chooseDatabase();
@@ -172,7 +172,7 @@ export class Supervisor {
     await Promise.race([this.#changed.promise, this.#stopped]);
   }
 
-  /** Undefined for wrong settings: the service has the same ones, and lists what is wrong. */
+  /** Undefined for invalid settings, which the service reports. */
   #serverConfig(settings: Record<string, string>): ServerConfig | undefined {
     const { project, env } = this.#options;
     try {
@@ -183,7 +183,7 @@ export class Supervisor {
     }
   }
 
-  /** Says where everything is once the service answers; once, and a line for each later start. */
+  /** Prints the addresses once the service responds, and a line for each later start. */
   async #announce(server: ServerConfig, signal: AbortSignal): Promise<void> {
     if (!await waitUntilServing(server, signal)) return;
     const url = serviceUrl(server);

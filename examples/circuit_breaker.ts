@@ -1,6 +1,6 @@
 /**
- * The circuit breaker as a library, around any operation: three failures in a row open it, and then
- * calls fail at once until the dependency may be tried again.
+ * The circuit breaker as a library, around any operation: three consecutive failures open it, and
+ * then calls fail immediately until a probe is allowed.
  *
  * `deno run -A examples/circuit_breaker.ts`
  */

@@ -1,10 +1,11 @@
 /**
- * The database manager as a library: a transaction that is repeated when it conflicts with another,
- * and a read that is repeated once when its connection is lost, and that goes to a read host while
- * the primary is away, if `DB_READ_HOSTS` names one.
+ * The database manager as a library: a transaction that is retried after a conflict with another
+ * one, and a read that is retried once if its connection is lost, and that uses a read host while
+ * the primary is unavailable, if `DB_READ_HOSTS` is set.
  *
- * While `deno task dev` runs: `deno run -A --env-file=.data/database.env examples/database_manager.ts`.
- * With any other database: `DATABASE_URL=postgresql://… deno run -A examples/database_manager.ts`.
+ * While `deno task dev` runs:
+ * `deno run -A --env-file=.data/database.env examples/database_manager.ts`. With any other
+ * database: `DATABASE_URL=postgresql://… deno run -A examples/database_manager.ts`.
  */
 import { loadConfig } from "@treasury-service/kit/config";
 import { DatabaseManager } from "@treasury-service/kit/database";

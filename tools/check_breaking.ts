@@ -1,6 +1,6 @@
 /**
- * Fails when proto/ breaks clients of the main branch. On main itself, the commit before stands for
- * it. Says so when there is nothing to compare with.
+ * Fails if proto/ breaks clients of the main branch; on main itself, of the previous commit. Prints
+ * a message if there is nothing to compare with.
  */
 const base = await baseCommit();
 if (base === undefined) {

@@ -1,6 +1,6 @@
 /**
- * Fails when `deno task generate` would change a committed file: whoever edits a .proto file or a
- * setting must generate, and nobody may edit what is generated.
+ * Fails if `deno task generate` would change a committed file: run it after changes to a .proto
+ * file or a setting, and do not edit generated files.
  */
 const GENERATED = [
   "gen",
@@ -21,7 +21,7 @@ const paths = new Set([...before.keys(), ...after.keys()]);
 const changed = [...paths].filter((path) => before.get(path) !== after.get(path));
 if (changed.length > 0) {
   console.error(`Generated files were out of date: ${changed.join(", ")}`);
-  console.error("They have been written anew: commit them (`deno task generate` does the same).");
+  console.error("They have been regenerated: commit them (`deno task generate` does the same).");
   Deno.exit(1);
 }
 console.log("Generated files are up to date.");

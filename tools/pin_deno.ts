@@ -1,9 +1,9 @@
 /**
- * `deno task pin X.Y.Z` raises the version of Deno that this project uses, in every file that names
- * it. The number itself is in `.tool-versions`, which asdf, mise and setup-deno read too;
- * `tests/unit/tools/pin_deno_test.ts` holds all others to it.
+ * `deno task pin X.Y.Z` changes the Deno version of this project in every file that contains it.
+ * The version is defined in `.tool-versions`, which asdf, mise and setup-deno also read;
+ * `tests/unit/tools/pin_deno_test.ts` verifies that all other files match.
  *
- * Try the version first, with `deno task bench:runtime --deno X.Y.Z`.
+ * Test the version first, with `deno task bench:runtime --deno X.Y.Z`.
  *
  * @module
  */
@@ -11,12 +11,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FIRST_WITHOUT_LEAK, judgeRuntime } from "../src/runtime.ts";
 
-/** Where the number is. */
+/** File that defines the version. */
 export const PIN_FILE = ".tool-versions";
 
 const VERSION = String.raw`(?<version>\d+\.\d+\.\d+)`;
 
-/** Forms that tell somebody, or a program, which Deno to take; in every file. */
+/** Patterns of the Deno version to use, in any file. */
 const INSTRUCTIONS = [
   String.raw`\bdeno@${VERSION}`, // npx
   String.raw`\bdenoland\/deno:(?:[a-z]+-)?${VERSION}`, // the image, and its variants
@@ -26,29 +26,29 @@ const INSTRUCTIONS = [
 /** `.tool-versions` */
 const PIN = String.raw`^deno ${VERSION}$`;
 /**
- * Prose, which may go on in the next line; of `Deno 2.9.4 to 2.9.6` the last one. Only documents
- * tell what to use. A comment in code tells what something was measured on, which stays true.
+ * In prose, which may wrap; of `Deno 2.9.4 to 2.9.6` the last version. Only in documents: a comment
+ * in code names the version that something was measured on, which does not change.
  */
 const PROSE = String.raw`\bDeno(?:\]\([^)]*\))?\s+(?:\d+\.\d+\.\d+\s+to\s+)?${VERSION}`;
 
-/** Documents that record what was measured on a version, with the reason. */
+/** Documents that record measurements of a version, with the reason. */
 const RECORDS: ReadonlyMap<string, string> = new Map([
-  ["docs/benchmarks.md", "each record says on which version it was made"],
+  ["docs/benchmarks.md", "each record names its version"],
 ]);
-/** Versions that any document may name, because they are a boundary and not a choice. */
+/** Versions that any document may name, because they are boundaries. */
 const BOUNDARIES: readonly string[] = [FIRST_WITHOUT_LEAK];
 
-/** A place that says which version of Deno to use. */
+/** A place that names the Deno version to use. */
 export interface Mention {
   /** Path from the root, and line. */
   readonly place: string;
   readonly version: string;
-  /** Where the version is in the text. */
+  /** Offsets of the version in the text. */
   readonly start: number;
   readonly end: number;
 }
 
-/** Finds the places in a file that say which version of Deno to use. */
+/** Finds the places in a file that name the Deno version to use. */
 export function mentionsIn(path: string, text: string): Mention[] {
   if (RECORDS.has(path)) return [];
   const forms = [...INSTRUCTIONS];
@@ -62,7 +62,7 @@ export function mentionsIn(path: string, text: string): Mention[] {
   }).filter(({ version }) => !BOUNDARIES.includes(version)).sort((a, b) => a.start - b.start);
 }
 
-/** Writes `to` in each place of the text that says to use `from`. */
+/** Replaces `from` by `to` in each place that names the Deno version to use. */
 export function repin(path: string, text: string, from: string, to: string): string {
   return mentionsIn(path, text)
     .filter(({ version }) => version === from)
@@ -72,7 +72,9 @@ export function repin(path: string, text: string, from: string, to: string): str
     );
 }
 
-/** Path, from the root, and content of each text file that is in Git, or will be. */
+/**
+ * Yields path, from the root, and content of each text file that is tracked by Git or untracked.
+ */
 export async function* projectTexts(root: string): AsyncGenerator<readonly [string, string]> {
   const args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
   const { success, stdout } = await new Deno.Command("git", { args, cwd: root, stderr: "inherit" })
@@ -85,7 +87,7 @@ export async function* projectTexts(root: string): AsyncGenerator<readonly [stri
   }
 }
 
-/** Undefined for what is no text (a link to a folder too), or was deleted and is still listed. */
+/** Undefined for binary files, links to folders, and deleted files that are still listed. */
 async function contentOf(path: string): Promise<string | undefined> {
   try {
     const content = await Deno.readTextFile(path);
@@ -97,7 +99,7 @@ async function contentOf(path: string): Promise<string | undefined> {
   }
 }
 
-/** The version that the project uses. */
+/** Returns the Deno version of the project. */
 export async function pinnedVersion(root: string): Promise<string> {
   const [pin] = mentionsIn(PIN_FILE, await Deno.readTextFile(join(root, PIN_FILE)));
   if (pin === undefined) throw new Error(`${PIN_FILE} has no line such as "deno 2.9.6"`);
@@ -105,14 +107,14 @@ export async function pinnedVersion(root: string): Promise<string> {
 }
 
 /**
- * Makes `to` the version that the project uses.
+ * Sets the Deno version of the project.
  *
- * @returns The files that it has changed, from the root.
- * @throws {RangeError} For what is no version, or one that leaks.
+ * @returns The changed files, from the root.
+ * @throws {RangeError} If `to` is not a version, or a version that leaks.
  */
 export async function pin(root: string, to: string): Promise<string[]> {
   if (!new RegExp(`^${VERSION}$`).test(to)) {
-    throw new RangeError(`"${to}" is no version: deno task pin X.Y.Z`);
+    throw new RangeError(`"${to}" is not a version: deno task pin X.Y.Z`);
   }
   const { safety, advice } = judgeRuntime(to);
   if (safety === "leaks") throw new RangeError(advice);
@@ -130,7 +132,7 @@ export async function pin(root: string, to: string): Promise<string[]> {
 async function main([to = ""]: readonly string[]): Promise<number> {
   try {
     const changed = await pin(fileURLToPath(new URL("..", import.meta.url)), to);
-    console.log(changed.length === 0 ? `${to} is pinned already.` : changed.join("\n"));
+    console.log(changed.length === 0 ? `${to} is already pinned.` : changed.join("\n"));
     return 0;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;

@@ -1,6 +1,6 @@
 /**
- * Takes the pictures of the status page for the README, from a real service in a real outage:
- * `deno run -A tools/take_screenshots.ts`. Needs a Chromium.
+ * Takes the screenshots of the status page for the README, from a real service in a real outage:
+ * `deno run -A tools/take_screenshots.ts`. Requires Chromium.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { startPostgres } from "../tests/support/postgres.ts";
 import { databaseEnv, startService } from "../tests/support/service.ts";
 
 const FOLDER = new URL("../docs/images/", import.meta.url);
-/** So that the charts have something to show. */
+/** Time to collect data for the charts. */
 const LOOK_MS = 20_000;
 
 await withBrowser(async (browser) => {

@@ -1,6 +1,6 @@
 /**
  * Writes the generated parts of `docs/configuration.md`, and `.env.example`, from the catalog of
- * settings. Run by `deno task generate`; needs --allow-read and --allow-write for both files.
+ * settings. Run by `deno task generate`; requires --allow-read and --allow-write for both files.
  *
  * @module
  */

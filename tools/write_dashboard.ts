@@ -12,7 +12,7 @@ import { QUERIES } from "./dashboard/views/queries.ts";
 import { RECOVERY } from "./dashboard/views/recovery.ts";
 import { SERVER } from "./dashboard/views/server.ts";
 
-/** The specification's five views, and the port. */
+/** The five views of the specification, and the server. */
 const ROWS = [HEALTH, POOL, QUERIES, ERRORS, RECOVERY, SERVER];
 
 const file = new URL("../deploy/grafana/dashboards/treasury.json", import.meta.url);
@@ -23,7 +23,7 @@ const dashboard = {
   tags: ["treasury"],
   schemaVersion: 39,
   timezone: "browser",
-  // The crosshair stands at the same time in all panels.
+  // Shared crosshair in all panels.
   graphTooltip: 1,
   refresh: "15s",
   time: { from: "now-1h", to: "now" },
@@ -37,7 +37,7 @@ const dashboard = {
         refId: "Anno",
         expr: 'changes(process_start_time_seconds{job="$job",instance=~"$instance"}[1m]) > 0',
       },
-      titleFormat: "{{instance}} was started again",
+      titleFormat: "{{instance}} restarted",
       iconColor: "blue",
     }],
   },

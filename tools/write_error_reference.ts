@@ -1,6 +1,6 @@
 /**
- * Writes the table of `docs/errors.md` from the code. Run it after a change of a database error:
- * `deno run -A tools/write_error_reference.ts`. A test holds the table against the code.
+ * Writes the table of `docs/errors.md` from the code, after a change of a database error:
+ * `deno run -A tools/write_error_reference.ts`. A test compares the table with the code.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { DATABASE_ERROR_ANSWERS, type DatabaseErrorAnswer } from "../src/server/
 
 const DOCUMENTATION = new URL("../docs/errors.md", import.meta.url);
 
-/** The cells of the table, header first. */
+/** Returns the cells of the table, header first. */
 export function errorTable(): readonly (readonly string[])[] {
   const rows = Object.entries<DatabaseErrorAnswer>(DATABASE_ERROR_ANSWERS).map(([name, answer]) => {
     const { code, retryable, publicMessage } = new DatabaseError(name as DatabaseErrorCode);
@@ -30,7 +30,7 @@ export function errorTable(): readonly (readonly string[])[] {
   return [["Reason", "Message", "Retryable", "gRPC code", "HTTP", "RetryInfo", "Log"], ...rows];
 }
 
-/** `FAILED_PRECONDITION`, where Connect has `FailedPrecondition`. */
+/** Converts `FailedPrecondition` of Connect to `FAILED_PRECONDITION`. */
 function grpcName(code: Code): string {
   return Code[code].replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
 }

@@ -1,6 +1,6 @@
 /**
- * Bundles the status page from `web/` into `gen/status_page/`, so that whoever runs the service
- * needs no build. Run by `deno task generate`.
+ * Bundles the status page from `web/` into `gen/status_page/`, so that the service needs no build
+ * step. Run by `deno task generate`.
  *
  * @module
  */
@@ -21,5 +21,5 @@ await build({
   legalComments: "eof",
 });
 await Deno.copyFile(new URL("../web/index.html", import.meta.url), new URL("index.html", folder));
-// esbuild keeps a process of its own.
+// Stops the child process of esbuild.
 Deno.exit(0);

@@ -6,32 +6,32 @@ import {
   type HealthEvent,
 } from "../gen/treasury/v1/health_pb.ts";
 
-/** Whether what is shown is the present. */
+/** Whether the shown health is current. */
 export type Link = "connecting" | "live" | "lost";
 
-/** What {@linkcode followHealth} needs, and whom it tells. */
+/** Client and callbacks of {@linkcode followHealth}. */
 export interface FollowHealthOptions {
   readonly client: Client<typeof Health>;
-  /** A page that nobody sees asks for few samples, and for no checks. */
+  /** A hidden page requests few samples, without checks. */
   readonly isVisible: () => boolean;
   readonly onHealth: (health: GetHealthResponse) => void;
-  /** All that is known, oldest first. */
+  /** All known events, oldest first. */
   readonly onEvents: (events: readonly HealthEvent[]) => void;
   readonly onLink: (link: Link) => void;
 }
 
-/** Between two samples for the charts. Callers that ask at the same time share one check. */
+/** Interval of samples for the charts. Concurrent requests share one check. */
 const SAMPLE_INTERVAL_MS = 2_000;
-/** The same in the background, where the title of the tab must not become a lie. */
+/** The same in the background, where the title of the tab must stay current. */
 const HIDDEN_SAMPLE_INTERVAL_MS = 30_000;
-/** Longer than a check of a frozen dependency takes by default. */
+/** Longer than the default timeout of a check. */
 const SAMPLE_TIMEOUT_MS = 10_000;
 const FIRST_RETRY_MS = 500;
 const MAX_RETRY_MS = 5_000;
 
 /**
- * Watches the service's health for ever: changes come over a stream at once, samples are asked for
- * in between. A sample that fails is how a dead stream is noticed. Never rejects.
+ * Follows the health of the service forever: changes arrive immediately over a stream, samples are
+ * requested in between. A failed sample reveals a dead stream. Never rejects.
  */
 export async function followHealth(options: FollowHealthOptions): Promise<never> {
   let retryMs = FIRST_RETRY_MS;

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-// The status page: follows the health of the service that it came from.
+// The status page: follows the health of the service that serves it.
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { Health } from "../gen/treasury/v1/health_pb.ts";

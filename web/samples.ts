@@ -1,11 +1,11 @@
 import type { DependencyHealth } from "../gen/treasury/v1/health_pb.ts";
 
-/** One look at a dependency. */
+/** One sample of a dependency. */
 export interface Sample {
-  /** Seconds since 1970, by the browser's clock. */
+  /** Seconds since 1970, by the clock of the browser. */
   readonly time: number;
   readonly latencyMs: number;
-  /** Undefined for what has no connection pool. */
+  /** Undefined without a connection pool. */
   readonly inUse: number | undefined;
   readonly idle: number | undefined;
   readonly waiting: number | undefined;
@@ -14,7 +14,7 @@ export interface Sample {
 /** Ten minutes of samples. */
 const LIMIT = 300;
 
-/** What the page has seen of one dependency since it was opened, as far as the charts show it. */
+/** The samples of one dependency since the page was opened, limited to what the charts show. */
 export class Samples {
   #samples: readonly Sample[] = [];
 
@@ -30,7 +30,7 @@ export class Samples {
     this.#samples = [...this.#samples, sample].slice(-LIMIT);
   }
 
-  /** One array for each of the fields, as charts take them. */
+  /** One array for each field, as the charts require. */
   columns(fields: readonly (keyof Sample)[]): (number | null)[][] {
     return fields.map((field) => this.#samples.map((sample) => sample[field] ?? null));
   }

@@ -1,4 +1,4 @@
-/** The operating-system account that PostgreSQL runs as. */
+/** The operating system account that PostgreSQL runs as. */
 export interface Account {
   readonly name: string;
   readonly uid: number;
@@ -6,12 +6,12 @@ export interface Account {
 }
 
 /**
- * PostgreSQL refuses to run as root, so root needs another account for it:
- * `postgres` where the system has one, else `nobody`. No account is created,
- * because a development tool should not change the machine's list of users.
+ * Finds an account for PostgreSQL, which refuses to run as root: `postgres` if the system has it,
+ * otherwise `nobody`. Creates no account, because a development tool should not change the users of
+ * the machine.
  *
- * @returns `undefined` for an ordinary user: the server then runs as that user.
- * @throws {Error} When root finds neither account.
+ * @returns `undefined` unless this user is root: the server then runs as this user.
+ * @throws {Error} If this user is root and neither account exists.
  */
 export async function serverAccount(): Promise<Account | undefined> {
   if (Deno.uid() !== 0) return undefined;
@@ -21,20 +21,20 @@ export async function serverAccount(): Promise<Account | undefined> {
     if (uid !== undefined && gid !== undefined) return { name, uid, gid };
   }
   throw new Error(
-    "PostgreSQL cannot run as root, and neither the account postgres nor nobody exists. " +
+    "PostgreSQL cannot run as root, and neither of the accounts postgres and nobody exists. " +
       "Create one (useradd --system postgres) or run as an ordinary user.",
   );
 }
 
-/** What `Deno.Command` needs to start a program as `account`. */
+/** Returns the options of `Deno.Command` to run a program as `account`. */
 export function runAs(
   account: Account | undefined,
 ): { readonly cwd: string; readonly uid?: number; readonly gid?: number } {
-  const cwd = "/"; // the current directory may be closed to the account
+  const cwd = "/"; // the account may not have access to the current directory
   return account === undefined ? { cwd } : { cwd, uid: account.uid, gid: account.gid };
 }
 
-/** Whether `account` can use `path` (absolute) in the given way; every parent directory counts. */
+/** Whether `account` can access the absolute `path` in the given way, including all its parents. */
 export async function isAccessible(
   path: string,
   way: "-r" | "-w" | "-x",

@@ -11,29 +11,29 @@ import {
   serverProcesses,
 } from "./processes.ts";
 
-/** The major version of the packaged PostgreSQL; a cluster of another one cannot be opened. */
+/** Major version of the packaged PostgreSQL, which cannot open clusters of another version. */
 export const MAJOR_VERSION = "16";
 
-/** Server time for a polite stop of a leftover server before it is killed. */
+/** Time for a leftover server to shut down before it is killed. */
 const ORPHAN_STOP_MS = 10_000;
 
 const REMOVE_RETRIES = 100;
 const REMOVE_RETRY_DELAY_MS = 50;
 
-// The server gets nothing of the caller's environment: PGDATA, PGPORT, PGOPTIONS and locale
-// variables would change it. TZ saves initdb the search for the system's time zone.
+// The server does not inherit the environment: PGDATA, PGPORT, PGOPTIONS and locale variables would
+// change it. With TZ, initdb does not search for the time zone of the system.
 const ENVIRONMENT = { PATH: "/usr/bin:/bin", LC_ALL: "C", TZ: "UTC" };
 
-/** How every PostgreSQL program is started. */
+/** Options to run the PostgreSQL programs with. */
 export function programOptions(account: Account | undefined) {
   return { clearEnv: true, env: ENVIRONMENT, stdin: "null", ...runAs(account) } as const;
 }
 
-/** Where a server's files are: a database cluster (PostgreSQL's word) and what we keep beside it. */
+/** Paths of a server: its database cluster, and the files next to it. */
 export interface ClusterPaths {
   /** PostgreSQL's data directory. */
   readonly data: string;
-  /** Clusters while initdb works on them, one for each attempt. */
+  /** Clusters that initdb is creating, one for each attempt. */
   readonly unfinished: string;
   readonly passwordFile: string;
   readonly postmasterPid: string;
@@ -53,10 +53,10 @@ export function clusterPaths(directory: string): ClusterPaths {
 }
 
 /**
- * Makes the cluster if there is none. initdb works under another name and the result is renamed,
- * so a `data` directory is always a whole one, whenever an earlier run was killed.
+ * Creates the cluster if there is none. initdb runs in another directory that is then renamed, so
+ * that `data` is always complete, even if an earlier run was killed.
  *
- * @throws {Error} When initdb fails, or `data` is of another major version or damaged.
+ * @throws {Error} If initdb fails, or `data` is damaged or of another major version.
  */
 export async function ensureCluster(
   paths: ClusterPaths,
@@ -70,8 +70,8 @@ export async function ensureCluster(
   if (await exists(paths.data)) return await checkVersion(paths.data);
   const { binaries, account, password, initdbFlags } = options;
   await removeAttempts(paths.unfinished);
-  // Each attempt has a directory of its own: an initdb that has outlived its owner fails when its
-  // files go, and then clears up after itself.
+  // Each attempt has a separate directory: an initdb whose parent was killed fails when its files
+  // disappear, and then removes the rest.
   const attempt = join(paths.unfinished, crypto.randomUUID());
   await Deno.mkdir(attempt, { recursive: true, mode: 0o700 });
   await removeIfThere(paths.passwordFile);
@@ -104,7 +104,10 @@ export async function ensureCluster(
   await removeAttempts(paths.unfinished);
 }
 
-/** An initdb without an owner can still write there, until it finds that its files are gone. */
+/**
+ * An initdb whose parent was killed can still write there, until it notices that its files are
+ * gone.
+ */
 async function removeAttempts(path: string): Promise<void> {
   for (let retries = REMOVE_RETRIES;; retries--) {
     try {
@@ -117,46 +120,47 @@ async function removeAttempts(path: string): Promise<void> {
 }
 
 /**
- * Clears what a crashed run left: a server without an owner is stopped, and a `postmaster.pid`
- * whose number now belongs to some other program is removed.
+ * Cleans up after a crashed run: stops a leftover server, and removes a `postmaster.pid` whose
+ * process id now belongs to another program.
  *
- * A leftover server is stopped, not adopted: its log went to the dead owner, and its settings may
- * be old. The caller must hold the directory's lock, so no living owner loses its server.
+ * A leftover server is stopped rather than reused: its log went to the crashed process, and its
+ * settings may be outdated. The caller must hold the lock of the directory, so that no running
+ * process loses its server.
  */
 export async function clearCrashedRun(paths: ClusterPaths, name: string): Promise<void> {
   const processes = await serverProcesses(name);
   const postmaster = processes.find(({ command }) => isPostmaster(command, name));
   if (postmaster !== undefined) {
-    for (const { pid } of processes) sendSignal(pid, "SIGCONT"); // they may have been frozen
+    for (const { pid } of processes) sendSignal(pid, "SIGCONT"); // they may be frozen
     sendSignal(postmaster.pid, "SIGINT");
     for (let waited = 0; waited < ORPHAN_STOP_MS; waited += 20) {
       if ((await serverProcesses(name)).length === 0) break;
       await delay(20);
     }
   }
-  // Backends that outlived their postmaster still write to the same files.
+  // Backends that outlive their postmaster still write to the same files.
   await killServerProcesses(name);
   await refuseStranger(paths);
-  // No process of this cluster is left, so the file is stale. PostgreSQL finds that out by itself
-  // when the pid is free, but takes a pid that was given to another program for a running server.
+  // No process of this cluster is left, so the file is stale. PostgreSQL detects that only if the
+  // pid is unused; if another program has the pid, it assumes a running server.
   await removeSharedMemory(paths);
   await removeIfThere(paths.postmasterPid);
 }
 
-/** Two servers on one cluster destroy it, and one that we did not start has another name. */
+/** Two servers on one cluster corrupt it, and one that was started elsewhere has another name. */
 async function refuseStranger({ data, postmasterPid }: ClusterPaths): Promise<void> {
   const pid = Number((await readTextIfThere(postmasterPid)).split("\n")[0]);
   const holder = (await listProcesses()).find((one) => one.pid === pid);
   if (holder === undefined || !/^\S*\bpostgres\b/.test(holder.command)) return;
   throw new Error(
-    `Process ${pid} seems to be a PostgreSQL server on ${data} that was not started from here. ` +
-      `Stop it first; if it has nothing to do with that directory, remove ${postmasterPid}.`,
+    `Process ${pid} seems to be a PostgreSQL server on ${data} that was started by another program. ` +
+      `Stop it first; if it is not using that directory, remove ${postmasterPid}.`,
   );
 }
 
 /**
- * Frees the System V segment of a server that was killed; the kernel would keep it until the next
- * start on the same cluster. Line 7 of postmaster.pid is its key and id (PostgreSQL's pidfile.h).
+ * Removes the System V shared memory of a killed server, which the kernel would keep until the next
+ * start. Line 7 of postmaster.pid contains its key and id (PostgreSQL's pidfile.h).
  */
 export async function removeSharedMemory(paths: ClusterPaths): Promise<void> {
   const lines = (await readTextIfThere(paths.postmasterPid)).split("\n");
@@ -169,9 +173,9 @@ export async function removeSharedMemory(paths: ClusterPaths): Promise<void> {
 async function checkVersion(data: string): Promise<void> {
   const version = (await readTextIfThere(join(data, "PG_VERSION"))).trim();
   if (version === MAJOR_VERSION) return;
-  const found = version === "" ? "has no PG_VERSION file" : `was made by PostgreSQL ${version}`;
+  const found = version === "" ? "has no PG_VERSION file" : `was created by PostgreSQL ${version}`;
   throw new Error(
     `${data} ${found}; this is PostgreSQL ${MAJOR_VERSION}. ` +
-      "Move the directory away (pg_dump it first if you need the data); a new one is then made.",
+      "Move the directory away (pg_dump it first if you need the data); a new one is then created.",
   );
 }

@@ -1,6 +1,6 @@
 /**
- * Says that a living process owns a directory. It is an advisory lock on an open file (flock), so
- * the system drops it however its owner ends; a number in a file would outlive a crash.
+ * Locks a directory for one process. An advisory lock on an open file (flock), which the system
+ * releases when the process ends, even by a crash.
  */
 export class DirectoryLock {
   readonly #file: Deno.FsFile;
@@ -9,19 +9,19 @@ export class DirectoryLock {
     this.#file = file;
   }
 
-  /** @throws {Error} When another owner, in this process or another one, holds it. */
+  /** @throws {Error} If it is already locked, by this process or another one. */
   static async acquire(path: string): Promise<DirectoryLock> {
     const lock = await DirectoryLock.tryAcquire(path);
     if (lock !== undefined) return lock;
     const owner = (await Deno.readTextFile(path)).trim();
     throw new Error(
-      `${path} is held by process ${
+      `${path} is locked by process ${
         owner || "(unknown)"
       }, which runs a server there. Stop it first.`,
     );
   }
 
-  /** Like {@linkcode acquire}, but gives `undefined` when it is held. */
+  /** Like {@linkcode acquire}, but returns `undefined` if it is already locked. */
   static async tryAcquire(path: string): Promise<DirectoryLock | undefined> {
     const file = await Deno.open(path, { create: true, read: true, write: true, mode: 0o600 });
     if (!await file.tryLock(true)) {

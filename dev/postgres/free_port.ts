@@ -2,19 +2,19 @@ import { randomInt } from "node:crypto";
 import dgram from "node:dgram";
 import { once } from "node:events";
 
-// Below the ephemeral range of Linux (32768-60999) and of macOS (49152-65535): a port in
-// there is sometimes taken by an outgoing connection at the moment the server wants it.
+// Below the ephemeral range of Linux (32768-60999) and of macOS (49152-65535), whose ports may be
+// in use by an outgoing connection when the server starts.
 const FIRST_PORT = 20_000;
 const LAST_PORT = 32_767;
 const ATTEMPTS = 100;
 const HOST = "127.0.0.1";
 
 /**
- * A port on 127.0.0.1 that no other claim gets, also while its own server is stopped and the port
- * refuses connections. Programs that do not ask here can still take it.
+ * Reserves a port on 127.0.0.1 against other claims, even while its server is stopped. Programs
+ * that do not use claims can still take the port.
  *
- * The claim is the UDP port of the same number, which nothing else uses: the system gives it to
- * one process only, and takes it back however that process ends.
+ * The claim is the UDP port of the same number, which is otherwise unused: the system assigns it to
+ * one process only, and releases it when that process ends.
  */
 export class PortClaim implements AsyncDisposable {
   readonly port: number;
@@ -25,7 +25,7 @@ export class PortClaim implements AsyncDisposable {
     this.#twin = twin;
   }
 
-  /** Gives `undefined` when the port is claimed, or something listens on it. */
+  /** Returns `undefined` if the port is claimed or in use. */
   static async tryClaim(port: number): Promise<PortClaim | undefined> {
     const twin = dgram.createSocket("udp4");
     twin.bind(port, HOST);
@@ -49,10 +49,11 @@ export class PortClaim implements AsyncDisposable {
 }
 
 /**
- * Claims a port on 127.0.0.1 that nothing listens on at this moment. A program that does not ask
- * here can take it before the caller does, so a caller must be ready to ask again.
+ * Claims a port on 127.0.0.1 on which nothing is listening. A program that does not use claims can
+ * take it before the caller does, so a caller must be ready to retry.
  *
- * @param preferred Taken when it is free.
+ * @param preferred Claimed if it is free.
+ * @throws {Error} If no port is free.
  */
 export async function claimPort(preferred?: number): Promise<PortClaim> {
   const first = preferred === undefined ? undefined : await PortClaim.tryClaim(preferred);
@@ -64,7 +65,7 @@ export async function claimPort(preferred?: number): Promise<PortClaim> {
   throw new Error(`No free port found between ${FIRST_PORT} and ${LAST_PORT}.`);
 }
 
-/** As {@linkcode claimPort}, for who never lets go of the port: nothing keeps it for the caller. */
+/** As {@linkcode claimPort}, for callers that listen on the port immediately: it is not claimed. */
 export async function findFreePort(): Promise<number> {
   await using claim = await claimPort();
   return claim.port;

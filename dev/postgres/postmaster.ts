@@ -12,8 +12,8 @@ const TAIL_LINES = 20;
 const SETTINGS = {
   listen_addresses: "127.0.0.1",
   unix_socket_directories: "", // nothing in /tmp
-  dynamic_shared_memory_type: "mmap", // nothing in /dev/shm, where a killed server would leave it
-  lc_messages: "C", // the lines above are looked for in the log
+  dynamic_shared_memory_type: "mmap", // not in /dev/shm, where a killed server would leave it
+  lc_messages: "C", // so that the log contains the lines above
 } as const;
 
 export interface PostmasterOptions {
@@ -26,7 +26,7 @@ export interface PostmasterOptions {
   readonly onLog: (line: string) => void;
 }
 
-/** PostgreSQL's first process: the one that listens and starts all others. */
+/** PostgreSQL's first process, which listens and starts all others. */
 export class Postmaster {
   readonly pid: number;
   /** Resolves when the process has ended and its log has been read. */
@@ -49,26 +49,26 @@ export class Postmaster {
       ...programOptions(options.account),
       stdout: "null",
       stderr: "piped",
-      // In a session of its own, out of reach of the terminal's Ctrl-C: the service must close
+      // In a separate session, which Ctrl-C in the terminal does not reach: the service must close
       // before its database does.
       detached: true,
     }).spawn();
     this.pid = child.pid;
     this.exited = Promise.all([child.status, this.#follow(child.stderr, options.onLog)])
       .then(() => this.#ready.reject(new Error(`PostgreSQL did not start:\n${this.#logTail()}`)));
-    this.#ready.promise.catch(() => {}); // whoever calls ready() gets it
+    this.#ready.promise.catch(() => {}); // callers of ready() receive the error
   }
 
   /**
    * Resolves when the server accepts connections.
    *
-   * @throws {Error} With the end of the server's log, when the process ends before that.
+   * @throws {Error} If the process ends first; the message contains the end of its log.
    */
   ready(signal?: AbortSignal): Promise<void> {
     return abortable(this.#ready.promise, signal);
   }
 
-  /** Whether the log's end says that another process listens on the port. */
+  /** Whether the end of the log shows that the port is in use. */
   get portTaken(): boolean {
     return this.#tail.some((line) => line.includes(PORT_TAKEN));
   }
@@ -83,6 +83,6 @@ export class Postmaster {
   }
 
   #logTail(): string {
-    return this.#tail.join("\n") || "(it wrote no log)";
+    return this.#tail.join("\n") || "(its log is empty)";
   }
 }

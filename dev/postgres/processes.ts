@@ -1,23 +1,23 @@
 import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** A running process and its command line (for PostgreSQL: its process title). */
+/** A running process and its command line (for PostgreSQL, its process title). */
 export interface RunningProcess {
   readonly pid: number;
   readonly command: string;
 }
 
-/** All processes that this user can see. Zombies have no command line and are left out. */
+/** Lists all processes visible to this user, without zombies, which have no command line. */
 export async function listProcesses(): Promise<RunningProcess[]> {
   // Slim container images have no ps, and macOS has no /proc.
   return Deno.build.os === "linux" ? await listFromProc() : await listFromPs();
 }
 
 /**
- * The processes of the server whose `cluster_name` is `name`, the postmaster first.
+ * Returns the processes of the server with the `cluster_name` `name`, the postmaster first.
  *
- * The name is in the postmaster's arguments and in every child's title, so this
- * also finds backends whose postmaster is gone and who have a new parent.
+ * The arguments of the postmaster and the titles of its children contain the name, so this also
+ * finds backends whose postmaster is gone.
  */
 export async function serverProcesses(name: string): Promise<RunningProcess[]> {
   const all = await listProcesses();
@@ -31,7 +31,7 @@ export function isPostmaster(command: string, name: string): boolean {
   return command.split(" ").includes(`cluster_name=${name}`);
 }
 
-/** Sends a signal; a process that is already gone is no error. */
+/** Sends a signal to a process, if it still exists. */
 export function sendSignal(pid: number, signal: Deno.Signal): void {
   try {
     Deno.kill(pid, signal);
@@ -40,10 +40,10 @@ export function sendSignal(pid: number, signal: Deno.Signal): void {
   }
 }
 
-/** Kills every process of the server `name` and waits until none is left. */
+/** Kills every process of the server `name`, and waits until none is left. */
 export async function killServerProcesses(name: string): Promise<void> {
-  // The postmaster comes first in the list, so that it cannot fork more children.
-  // A second look catches the ones that it forked between list and kill.
+  // The postmaster is first in the list, so that it cannot fork more children. Listing again finds
+  // those that it forked before it was killed.
   for (let left = await serverProcesses(name); left.length > 0;) {
     for (const { pid } of left) sendSignal(pid, "SIGKILL");
     await delay(5);
@@ -52,11 +52,11 @@ export async function killServerProcesses(name: string): Promise<void> {
 }
 
 /**
- * Stops every process of the server `name`, and waits until they stand still: a process that is not
- * on a processor takes the signal only when it is its turn.
+ * Stops every process of the server `name` with SIGSTOP, and waits until all are stopped: a process
+ * that is not scheduled handles the signal later.
  */
 export async function stopServerProcesses(name: string): Promise<void> {
-  // The postmaster is first in the list; a second look catches what it forked before it stopped.
+  // The postmaster is first in the list; listing again finds children that it forked before.
   for (let look = 0; look < 2; look++) {
     for (const { pid } of await serverProcesses(name)) {
       sendSignal(pid, "SIGSTOP");
@@ -72,7 +72,7 @@ async function isRunning(pid: number): Promise<boolean> {
 }
 
 async function stateFromProc(pid: number): Promise<string | undefined> {
-  // A process may end meanwhile.
+  // A process may end in the meantime.
   const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
   return /^State:\s+(\w)/m.exec(status)?.[1];
 }

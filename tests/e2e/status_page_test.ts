@@ -60,7 +60,7 @@ browserTest(
     await shows(tab, "#overall-word", /^Healthy$/);
     assert.equal(await colorOf(tab), healthyColor);
     await shows(tab, "#events li", /postgresql-primary.*back after/);
-    await shows(tab, "#outages", "One outage lately, recovered after");
+    await shows(tab, "#outages", "One recent outage, recovered after");
     assert.deepEqual(complaints, []);
   },
 );
@@ -75,7 +75,7 @@ browserTest("status page: the pool as a gauge, in words and as a chart", async (
     },
   });
   const { tab } = await openPage(browser, service.url);
-  await shows(tab, "[data-field=pool-words]", /\d in use, \d idle, of at most 7; 0 waiting/);
+  await shows(tab, "[data-field=pool-words]", /\d in use, \d idle, maximum 7; 0 waiting/);
   const meter = tab.getByRole("meter", { name: "Connections in use" });
   assert.equal(await meter.getAttribute("aria-valuemax"), "7");
   await eventually(
@@ -124,8 +124,8 @@ browserTest("status page: says when it is stale, and is live again by itself", a
   await shows(tab, "article h3", "ledger");
   first.kill("SIGKILL");
   await first.exited();
-  await shows(tab, "#link", "Service not reachable, trying again");
-  await shows(tab, "#checked", "Stale: this is what was known");
+  await shows(tab, "#link", "Service unreachable, retrying");
+  await shows(tab, "#checked", "Stale: last response");
   assert.equal(await tab.locator("body").getAttribute("data-stale"), "true");
   assert.deepEqual(await violations(tab), []);
 
@@ -145,7 +145,7 @@ browserTest("status page: notices a service that is frozen", async (browser) => 
   await shows(tab, "#overall-word", "Healthy");
   service.kill("SIGSTOP");
   try {
-    await shows(tab, "#link", "Service not reachable, trying again");
+    await shows(tab, "#link", "Service unreachable, retrying");
   } finally {
     service.kill("SIGCONT");
   }
@@ -164,7 +164,7 @@ browserTest("status page: notices it in the background too", async (browser) => 
   try {
     await eventually(async () => {
       await tab.clock.fastForward("00:05");
-      return await tab.title() === "? Not reachable – Treasury";
+      return await tab.title() === "? Unreachable – Treasury";
     }, { what: "the title is no lie" });
   } finally {
     service.kill("SIGCONT");

@@ -21,7 +21,7 @@ testUnless(
       directory: join(closed, "postgres"),
       password: SUPERUSER_PASSWORD,
     });
-    await assert.rejects(server.start(), /The account \w+ cannot enter .*closed\/postgres/);
+    await assert.rejects(server.start(), /The account \w+ cannot access .*closed\/postgres/);
   },
 );
 

@@ -59,7 +59,7 @@ for (const state of ["running", "frozen"] as const) {
     const [orphan] = await serverProcesses(directory.serverName);
     assert.ok(orphan !== undefined);
     await using server = serverIn(directory);
-    await assert.rejects(server.start(), new RegExp(`held by process ${owner.pid}`));
+    await assert.rejects(server.start(), new RegExp(`locked by process ${owner.pid}`));
 
     owner.kill("SIGKILL");
     await owner.status;
@@ -141,7 +141,10 @@ Deno.test("a cluster of another version or without one is left alone, with a hin
   const file = join(clusterPaths(directory.path).data, "PG_VERSION");
   await using server = serverIn(directory);
   await Deno.writeTextFile(file, "15\n");
-  await assert.rejects(server.start(), /was made by PostgreSQL 15; this is PostgreSQL 16\. Move/);
+  await assert.rejects(
+    server.start(),
+    /was created by PostgreSQL 15; this is PostgreSQL 16\. Move/,
+  );
   await Deno.remove(file);
   await assert.rejects(server.start(), /has no PG_VERSION file/);
   await Deno.writeTextFile(file, "16\n");

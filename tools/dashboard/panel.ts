@@ -1,25 +1,25 @@
 /** One query of a panel. */
 export interface Query {
   readonly expr: string;
-  /** As Grafana writes it, for instance `{{instance}}`. */
+  /** As in Grafana, such as `{{instance}}`. */
   readonly legend: string;
 }
 
-/** One panel, as far as this project's panels differ. */
+/** One panel, with the properties in which the panels of this project differ. */
 export interface Panel {
   readonly title: string;
-  /** What it shows and when to worry; Grafana shows it beside the title. */
+  /** What it shows, and when to act; Grafana shows it next to the title. */
   readonly description: string;
   readonly kind: "timeseries" | "stat" | "state-timeline" | "bargauge";
-  /** Grafana's name of it: `s`, `percentunit`, `short`, `reqps`, … */
+  /** Unit in Grafana: `s`, `percentunit`, `short`, `reqps`, … */
   readonly unit: string;
   readonly queries: readonly Query[];
-  /** Values from which on it is orange and red; in curves, lines at these values. */
+  /** Thresholds for orange and red; lines in curves. */
   readonly warnAt?: number;
   readonly failAt?: number;
-  /** The upper end of the scale; default: as high as the values are. */
+  /** Upper end of the scale. Default: automatic. */
   readonly max?: number;
-  /** Words for values, such as 1: "up". */
+  /** Texts for values, such as 1: "up". */
   readonly words?: Readonly<Record<string, { readonly text: string; readonly color: string }>>;
   readonly stacked?: boolean;
 }
@@ -34,7 +34,7 @@ const COLUMNS = 24;
 const HEIGHT = 8;
 const DATASOURCE = { type: "prometheus", uid: "${datasource}" };
 
-/** The rows in Grafana's JSON, laid out from left to right and from top to bottom. */
+/** Converts rows to Grafana's JSON, laid out from left to right and from top to bottom. */
 export function layOut(rows: readonly Row[]): object[] {
   let id = 1;
   return rows.flatMap(({ title, panels }, index) => {
@@ -59,7 +59,7 @@ export function layOut(rows: readonly Row[]): object[] {
 
 function render(panel: Panel): object {
   const { title, description, kind, unit, queries, max } = panel;
-  // A state is asked for as it is now; what is drawn over time, for all of that time.
+  // A stat shows the current value; other panels show the selected time range.
   const isNow = kind === "stat" || kind === "bargauge";
   return {
     type: kind,
@@ -90,7 +90,7 @@ function render(panel: Panel): object {
   };
 }
 
-/** As Grafana would complete them; written out, so that an update changes nothing. */
+/** Grafana's defaults, written out so that an import changes nothing. */
 const OPTIONS: Readonly<Record<Panel["kind"], object>> = {
   timeseries: {
     legend: { displayMode: "list", placement: "bottom", showLegend: true, calcs: [] },

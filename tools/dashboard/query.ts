@@ -1,7 +1,7 @@
-/** The series of the job and the instances that are chosen above the panels. */
+/** Selects the series of the chosen job and instances. */
 export const HERE = 'job="$job",instance=~"$instance"';
 
-/** A quantile over the time that one step of the panel covers. */
+/** A quantile over the interval of one step of the panel. */
 export function quantile(q: number, metric: string, by: string): string {
   return `histogram_quantile(${q}, sum by (${by}, le) (rate(${metric}_bucket{${HERE}}[$__rate_interval])))`;
 }

@@ -6,7 +6,7 @@ import { PoolGauge } from "./pool_gauge.ts";
 import { TimeChart } from "./time_chart.ts";
 import { accessWord, circuitWord, duration, statusWords } from "./words.ts";
 
-/** One dependency: how it is, where it is, and how it has been. */
+/** The card of one dependency: status, address, facts and charts. */
 export class DependencyCard {
   readonly root: HTMLElement;
   readonly #samples = new Samples();
@@ -14,7 +14,7 @@ export class DependencyCard {
   readonly #latency: TimeChart;
   #lastCheck = "";
 
-  /** @param template Its copy becomes the card. */
+  /** @param template Cloned to create the card. */
   constructor(template: HTMLTemplateElement) {
     const copy = template.content.cloneNode(true) as DocumentFragment;
     this.root = copy.firstElementChild as HTMLElement;
@@ -27,10 +27,10 @@ export class DependencyCard {
     });
   }
 
-  /** To be called when the card has its place in the page, which charts measure. */
+  /** Must be called when the card is in the page, which the charts measure. */
   show(dependency: DependencyHealth, now: Date): void {
     const { name, status, message, error, errorCode, responseTimeMs, lastCheck } = dependency;
-    // A heartbeat repeats the last check, which is no new sample.
+    // A heartbeat repeats the last check, which is not a new sample.
     if (lastCheck !== this.#lastCheck) this.#samples.add(dependency, now);
     this.#lastCheck = lastCheck;
 
@@ -50,7 +50,7 @@ export class DependencyCard {
     this.#latency.show(this.#samples, `The last check took ${duration(responseTimeMs)}`);
   }
 
-  /** When the service no longer has it. */
+  /** Called when the service no longer has the dependency. */
   remove(): void {
     this.root.remove();
     this.#pool.remove();

@@ -1,25 +1,33 @@
 /// <reference lib="dom" />
 
-/** The element of the page with this id; index.html has it. */
+/**
+ * Returns the element of index.html with this id.
+ *
+ * @throws {Error} If there is none.
+ */
 export function byId(document: Document, id: string): HTMLElement {
   const found = document.getElementById(id);
   if (found === null) throw new Error(`index.html has no #${id}`);
   return found;
 }
 
-/** The element of a template's copy with this `data-field`. */
+/**
+ * Returns the element of a cloned template with this `data-field`.
+ *
+ * @throws {Error} If there is none.
+ */
 export function field(root: ParentNode, name: string): HTMLElement {
   const found = root.querySelector<HTMLElement>(`[data-field="${name}"]`);
   if (found === null) throw new Error(`The template has no field ${name}`);
   return found;
 }
 
-/** Says the same again only when it is not the same, which a screen reader would read out. */
+/** Sets the text only if it changes, because screen readers announce it. */
 export function say(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** A new element with text or children. */
+/** Creates an element with text or children. */
 export function element(
   document: Document,
   tag: string,

@@ -4,7 +4,7 @@ import type { Samples } from "../samples.ts";
 import { field, say } from "./elements.ts";
 import { TimeChart } from "./time_chart.ts";
 
-/** How much of the connection pool is in use, now and lately. */
+/** Current and recent use of the connection pool. */
 export class PoolGauge {
   readonly #root: HTMLElement;
   readonly #gauge: HTMLElement;
@@ -27,7 +27,7 @@ export class PoolGauge {
 
   show(pool: ConnectionPoolInfo, samples: Samples): void {
     const { maxConnections: max, activeConnections: inUse, idleConnections: idle, waiting } = pool;
-    const words = `${inUse} in use, ${idle} idle, of at most ${max}; ${waiting} waiting`;
+    const words = `${inUse} in use, ${idle} idle, maximum ${max}; ${waiting} waiting`;
     this.#gauge.setAttribute("aria-valuemax", String(max));
     this.#gauge.setAttribute("aria-valuenow", String(inUse));
     this.#gauge.setAttribute("aria-valuetext", words);

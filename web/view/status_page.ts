@@ -10,16 +10,18 @@ import { byId, say } from "./elements.ts";
 import { Timeline } from "./timeline.ts";
 import { duration, moment, statusWords } from "./words.ts";
 
-/** The whole page. Shows what it is told, and how old that is. */
+/** The whole page: the last known health, and its age. */
 export class StatusPage {
   readonly #document: Document;
   readonly #timeline: Timeline;
   readonly #cards = new Map<string, DependencyCard>();
   #health: GetHealthResponse | undefined;
-  /** When the last health arrived, by the browser's clock, which need not agree with the service's. */
+  /**
+   * When the last health arrived, by the clock of the browser, which may differ from the service's.
+   */
   #receivedAt = new Date();
   #link: Link = "connecting";
-  /** Of the service as a whole, oldest first. */
+  /** Events of the service as a whole, oldest first. */
   #events: readonly HealthEvent[] = [];
 
   constructor(document: Document) {
@@ -55,26 +57,24 @@ export class StatusPage {
     this.tick();
   }
 
-  /** Renews what grows older by itself. */
+  /** Updates ages. */
   tick(): void {
     const ageMs = Date.now() - this.#receivedAt.getTime();
     const isStale = this.#link === "lost";
     this.#document.body.dataset.stale = String(isStale);
     byId(this.#document, "link").dataset.link = this.#link;
     if (this.#link === "live") this.#say("link", "Live");
-    if (isStale) this.#say("link", "Service not reachable, trying again");
+    if (isStale) this.#say("link", "Service unreachable, retrying");
     if (this.#health === undefined) return;
     const { uptimeSeconds, checkDurationMs, status } = this.#health;
     const { symbol, word } = statusWords(status);
-    this.#document.title = `${isStale ? "?" : symbol} ${
-      isStale ? "Not reachable" : word
-    } – Treasury`;
+    this.#document.title = `${isStale ? "?" : symbol} ${isStale ? "Unreachable" : word} – Treasury`;
     this.#say("since", sinceWhen(status, this.#events));
     this.#say("uptime", `· up ${duration(uptimeSeconds * 1000 + ageMs)}`);
     this.#say(
       "checked",
       isStale
-        ? `Stale: this is what was known ${duration(ageMs)} ago.`
+        ? `Stale: last response ${duration(ageMs)} ago.`
         : `Checked ${ago(ageMs)} in ${duration(checkDurationMs)}.`,
     );
   }
@@ -93,7 +93,7 @@ export class StatusPage {
     return card;
   }
 
-  /** After a restart the service may have other dependencies. */
+  /** After a restart, the service may have other dependencies. */
   #forgetAllBut(names: ReadonlySet<string>): void {
     for (const [name, card] of this.#cards) {
       if (names.has(name)) continue;
@@ -107,7 +107,7 @@ function ago(ageMs: number): string {
   return ageMs < 2000 ? "just now" : `${duration(ageMs)} ago`;
 }
 
-/** Empty while the event that began this status has not arrived. */
+/** Empty until the event that started this status has arrived. */
 function sinceWhen(now: ServiceStatus, events: readonly HealthEvent[]): string {
   const before = events.findLastIndex(({ status }) => status !== now);
   const first = events[before + 1];

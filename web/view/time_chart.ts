@@ -8,24 +8,24 @@ export interface Line {
   readonly label: string;
   /** Custom property of style.css, such as `--in-use`. */
   readonly color: string;
-  /** So that it is told apart without its color, and shows what lies below. */
+  /** Distinguishes it without its color, and does not hide the line below. */
   readonly isDashed?: boolean;
 }
 
-/** What a {@linkcode TimeChart} shows. */
+/** Lines and scale of a {@linkcode TimeChart}. */
 export interface TimeChartOptions {
   readonly lines: readonly Line[];
   readonly heightPx: number;
-  /** A sparkline has none. */
+  /** A sparkline has no axes. */
   readonly hasAxes: boolean;
-  /** The least upper end of the scale, so that small noise does not look like a mountain. */
+  /** Minimum of the upper end of the scale, so that noise does not look significant. */
   readonly leastMax: number;
 }
 
-/** Seconds between two labels of the time; what is shorter would repeat them. */
+/** Minimum time between two labels, in seconds; shorter intervals would repeat them. */
 const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300];
 
-/** Samples over time. Follows the width of its place, and light and dark. */
+/** A chart of samples over time. Adapts to its width, and to light and dark mode. */
 export class TimeChart {
   readonly #place: HTMLElement;
   readonly #options: TimeChartOptions;
@@ -46,7 +46,7 @@ export class TimeChart {
     }
   }
 
-  /** @param summary The chart in words, for those who do not see it. */
+  /** @param summary Description of the chart for screen readers. */
   show(samples: Samples, summary: string): void {
     const [times = [], ...values] = samples.columns([
       "time",
@@ -58,7 +58,7 @@ export class TimeChart {
     else this.#chart.setData(this.#data);
   }
 
-  /** Lets go of the page. */
+  /** Removes listeners and the chart. */
   remove(): void {
     this.#removed.abort();
     this.#resizes.disconnect();

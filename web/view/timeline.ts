@@ -3,7 +3,7 @@ import type { HealthEvent } from "../../gen/treasury/v1/health_pb.ts";
 import { byId, element, say } from "./elements.ts";
 import { accessWord, circuitWord, duration, moment, statusWords } from "./words.ts";
 
-/** What has changed lately, newest first, and how long the outages were. */
+/** Recent changes, newest first, and the duration of outages. */
 export class Timeline {
   readonly #document: Document;
 
@@ -38,7 +38,7 @@ export class Timeline {
   }
 }
 
-/** What is new in `event`, in words. */
+/** Describes what changed in `event`. */
 function describe(event: HealthEvent, previous: HealthEvent | undefined): string {
   const steps = [
     step("", event, previous, ({ status }) => statusWords(status).word.toLowerCase()),
@@ -69,9 +69,9 @@ function describeOutages(events: readonly HealthEvent[]): string {
     .filter(({ dependency }) => dependency === "")
     .flatMap(({ outageMs }) => outageMs === undefined ? [] : [outageMs]);
   const last = outages.at(-1);
-  if (last === undefined) return "No outage has ended since the service started.";
+  if (last === undefined) return "No completed outage since the service started.";
   const longest = duration(Math.max(...outages));
   return outages.length === 1
-    ? `One outage lately, recovered after ${duration(last)}.`
-    : `${outages.length} outages lately: the last took ${duration(last)}, the longest ${longest}.`;
+    ? `One recent outage, recovered after ${duration(last)}.`
+    : `${outages.length} recent outages: the last took ${duration(last)}, the longest ${longest}.`;
 }

@@ -1,8 +1,8 @@
 import { AccessMode, CircuitState, ServiceStatus } from "../../gen/treasury/v1/health_pb.ts";
 
-/** A status for eyes of any kind: never told by its color alone. */
+/** How a status is shown: never by color alone. */
 export interface StatusWords {
-  /** For `data-status`, from which the color follows. */
+  /** For `data-status`, which determines the color. */
   readonly key: "HEALTHY" | "DEGRADED" | "UNHEALTHY" | "UNKNOWN";
   readonly symbol: string;
   readonly word: string;
@@ -17,17 +17,17 @@ const STATUSES: Readonly<Record<ServiceStatus, StatusWords>> = {
   [ServiceStatus.UNHEALTHY]: { key: "UNHEALTHY", symbol: "✖", word: "Unhealthy" },
 };
 
-/** A newer service may have statuses that this page does not know. */
+/** Statuses of newer services may be unknown to this page. */
 export function statusWords(status: ServiceStatus): StatusWords {
   return STATUSES[status] ?? UNKNOWN;
 }
 
-/** `read-write`, …; undefined for what is no database. */
+/** `read-write`, …; undefined if the dependency is no database. */
 export function accessWord(mode: AccessMode | undefined): string | undefined {
   return mode === undefined ? undefined : lower(AccessMode[mode]);
 }
 
-/** `half-open`, …; undefined for what has no circuit breaker. */
+/** `half-open`, …; undefined without a circuit breaker. */
 export function circuitWord(state: CircuitState | undefined): string | undefined {
   return state === undefined ? undefined : lower(CircuitState[state]);
 }
@@ -36,7 +36,7 @@ function lower(name = "unknown"): string {
   return name.toLowerCase().replaceAll("_", "-");
 }
 
-/** In the reader's time zone, which is named: logs are in UTC. */
+/** Formats a time in the time zone of the reader, with its name, because logs are in UTC. */
 export function moment(time: string): string {
   return new Date(time).toLocaleString(undefined, { timeZoneName: "short" });
 }

@@ -1,13 +1,14 @@
 import type { Row } from "../panel.ts";
 import { HERE } from "../query.ts";
 
-/** What fails, and why. */
+/** Errors and their causes. */
 export const ERRORS: Row = {
   title: "Errors",
   panels: [
     {
-      title: "Part of the operations that fail",
-      description: "Now, beside the last hour. Three times as many: TreasuryErrorRateIncreased.",
+      title: "Ratio of failed operations",
+      description:
+        "Last 5 minutes and last hour. Three times the hour: TreasuryErrorRateIncreased.",
       kind: "timeseries",
       unit: "percentunit",
       queries: [
@@ -29,7 +30,7 @@ export const ERRORS: Row = {
     },
     {
       title: "RPCs per second, by code",
-      description: "What callers were answered.",
+      description: "Results that callers received.",
       kind: "timeseries",
       unit: "reqps",
       stacked: true,
@@ -41,7 +42,7 @@ export const ERRORS: Row = {
     },
     {
       title: "Schema",
-      description: "The version of the schema, and whether a migration was left unfinished.",
+      description: "Version of the schema, and whether it is dirty.",
       kind: "stat",
       unit: "short",
       queries: [

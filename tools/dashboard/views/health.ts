@@ -4,14 +4,14 @@ import { HERE, quantile } from "../query.ts";
 const OK = { text: "yes", color: "green" };
 const BAD = { text: "no", color: "red" };
 
-/** How the service and what it depends on are doing. */
+/** Health of the service and its dependencies. */
 export const HEALTH: Row = {
   title: "Health",
   panels: [
     {
       title: "Database reachable",
       description:
-        "Whether the primary is connected. For more than a minute: TreasuryDatabaseUnreachable.",
+        "Whether the primary is connected. Down for a minute: TreasuryDatabaseUnreachable.",
       kind: "stat",
       unit: "short",
       queries: [{ expr: `treasury_database_up{${HERE}}`, legend: "{{instance}}" }],
@@ -19,7 +19,7 @@ export const HEALTH: Row = {
     },
     {
       title: "Ready for traffic",
-      description: "What /readyz says.",
+      description: "Result of /readyz.",
       kind: "stat",
       unit: "short",
       queries: [{ expr: `treasury_health_ready{${HERE}}`, legend: "{{instance}}" }],
@@ -45,7 +45,7 @@ export const HEALTH: Row = {
     },
     {
       title: "Duration of health checks (P99)",
-      description: "The specification allows 100 ms.",
+      description: "The specification requires 100 ms.",
       kind: "timeseries",
       unit: "s",
       queries: [{

@@ -1,13 +1,13 @@
 import type { Row } from "../panel.ts";
 import { HERE, quantile } from "../query.ts";
 
-/** Connections, and who waits for them. */
+/** Connections, and callers that wait for them. */
 export const POOL: Row = {
   title: "Connection pool",
   panels: [
     {
       title: "Connections",
-      description: "In use and idle, beside the most that may be open.",
+      description: "Connections in use and idle, and the maximum.",
       kind: "timeseries",
       unit: "short",
       queries: [
@@ -32,9 +32,9 @@ export const POOL: Row = {
       max: 1,
     },
     {
-      title: "Waiting callers, and refused ones",
+      title: "Waiting and rejected callers",
       description:
-        "Callers in the queue; per second, those whose time was over or who found the queue full.",
+        "Callers in the queue; timeouts and rejections because of a full queue, per second.",
       kind: "timeseries",
       unit: "short",
       queries: [
@@ -55,8 +55,8 @@ export const POOL: Row = {
       ],
     },
     {
-      title: "Waiting and connecting (P99)",
-      description: "The specification allows 10 ms to acquire a connection and 5 s to open one.",
+      title: "Time to acquire and to open a connection (P99)",
+      description: "The specification requires 10 ms to acquire a connection and 5 s to open one.",
       kind: "timeseries",
       unit: "s",
       queries: [

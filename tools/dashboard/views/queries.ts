@@ -1,13 +1,13 @@
 import type { Row } from "../panel.ts";
 import { HERE, quantile } from "../query.ts";
 
-/** How long operations and calls take. */
+/** Duration of operations and calls. */
 export const QUERIES: Row = {
   title: "Query performance",
   panels: [
     {
       title: "Operations per second",
-      description: "Queries, transactions and work on a lent connection.",
+      description: "Queries, transactions and uses of a connection.",
       kind: "timeseries",
       unit: "ops",
       stacked: true,
@@ -29,7 +29,7 @@ export const QUERIES: Row = {
     },
     {
       title: "RPC duration (P99)",
-      description: "What callers wait for, by method and protocol.",
+      description: "Latency for callers, by method and protocol.",
       kind: "timeseries",
       unit: "s",
       queries: [{
@@ -40,7 +40,7 @@ export const QUERIES: Row = {
     {
       title: "Event loop delay (P99)",
       description:
-        "Above half a second the process is too busy, and its times are not the database's.",
+        "Above half a second, the process is overloaded, and its latencies are not the database's.",
       kind: "timeseries",
       unit: "s",
       queries: [{

@@ -1,7 +1,7 @@
 import type { Row } from "../panel.ts";
 import { HERE } from "../query.ts";
 
-/** Outages, and how the database came back. */
+/** Outages and recoveries. */
 export const RECOVERY: Row = {
   title: "Recovery",
   panels: [
@@ -23,7 +23,7 @@ export const RECOVERY: Row = {
     },
     {
       title: "Circuit",
-      description: "Open: calls fail at once. It opens again and again: TreasuryCircuitFlapping.",
+      description: "Open: calls fail immediately. Opens repeatedly: TreasuryCircuitFlapping.",
       kind: "state-timeline",
       unit: "short",
       queries: [{
@@ -39,7 +39,7 @@ export const RECOVERY: Row = {
     },
     {
       title: "Circuit transitions",
-      description: "How often each happened in the step shown, and why.",
+      description: "Number of transitions per step, by reason.",
       kind: "timeseries",
       unit: "short",
       stacked: true,
@@ -51,7 +51,7 @@ export const RECOVERY: Row = {
     },
     {
       title: "Outages in the last day",
-      description: "How often the database was lost, and how long it took to have it back.",
+      description: "Number of outages, and the time to recover.",
       kind: "stat",
       unit: "short",
       queries: [
@@ -63,7 +63,7 @@ export const RECOVERY: Row = {
     },
     {
       title: "Recovery time",
-      description: "The specification allows 60 seconds.",
+      description: "The specification requires 60 seconds.",
       kind: "timeseries",
       unit: "s",
       queries: [
@@ -73,7 +73,7 @@ export const RECOVERY: Row = {
         },
         {
           expr: `treasury_database_outage_duration_seconds{${HERE}}`,
-          legend: "{{instance}} going on",
+          legend: "{{instance}} current",
         },
       ],
       failAt: 60,

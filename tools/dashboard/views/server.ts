@@ -1,21 +1,21 @@
 import type { Row } from "../panel.ts";
 import { HERE } from "../query.ts";
 
-/** What clients ask of the port, and how much of it there is no room for. */
+/** Load of the port, and refused calls. */
 export const SERVER: Row = {
   title: "Server",
   panels: [
     {
       title: "Calls in progress",
-      description: "Until their answers have been sent. At most SERVER_MAX_CONCURRENT_CALLS, " +
-        "and a few probes.",
+      description: "Until their answers have been sent. Maximum: SERVER_MAX_CONCURRENT_CALLS, " +
+        "plus a few probes.",
       kind: "timeseries",
       unit: "short",
       queries: [{ expr: `treasury_server_calls{${HERE}}`, legend: "{{instance}}" }],
     },
     {
-      title: "RPCs that are running, by method",
-      description: "Streams are among them for as long as they are open.",
+      title: "RPCs in progress, by method",
+      description: "Including open streams.",
       kind: "timeseries",
       unit: "short",
       stacked: true,
@@ -25,25 +25,25 @@ export const SERVER: Row = {
       }],
     },
     {
-      title: "Calls per second that were not served",
-      description: "Turned away: there was no room; for five minutes: TreasuryServerSaturated. " +
-        "Given up: the client did not take its answer.",
+      title: "Refused and abandoned calls per second",
+      description: "Refused: the limit was reached; for five minutes: TreasuryServerSaturated. " +
+        "Abandoned: the client did not read its answer.",
       kind: "timeseries",
       unit: "reqps",
       queries: [
         {
           expr: `rate(treasury_server_refused_calls_total{${HERE}}[$__rate_interval])`,
-          legend: "{{instance}} turned away",
+          legend: "{{instance}} refused",
         },
         {
           expr: `rate(treasury_server_stalled_calls_total{${HERE}}[$__rate_interval])`,
-          legend: "{{instance}} given up",
+          legend: "{{instance}} abandoned",
         },
       ],
     },
     {
       title: "Client connections",
-      description: "At most SERVER_MAX_CONNECTIONS, and for moments a few for probes.",
+      description: "Maximum: SERVER_MAX_CONNECTIONS, plus a few short ones for probes.",
       kind: "timeseries",
       unit: "short",
       queries: [{ expr: `treasury_server_connections{${HERE}}`, legend: "{{instance}}" }],
