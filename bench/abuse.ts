@@ -1,14 +1,14 @@
 /**
- * Attacks servers, one client each, and measures whether everybody else is still served: `/readyz`
- * and the gRPC health check are asked from another process meanwhile, and the server's resident
- * memory is read from the kernel. Each attack has a fresh server: this service's transport, then a
- * bare `node:http2` server on the same Deno and on Node.js.
+ * Attacks servers, one client each, and measures whether other clients are still served: meanwhile
+ * another process requests `/readyz` and the gRPC health check, and the resident memory of the
+ * server is read from the kernel. Each attack runs against a fresh server: the transport of this
+ * service, then a bare `node:http2` server on the same Deno and on Node.js.
  *
  *     deno task bench:abuse [--servers own,deno,node] [--attack "rapid reset"]
  *
- * The attacks are in `bench/abuse_attacks.ts`: rapid reset (CVE-2023-44487), streams whose client
- * allows no answer, more calls than a cold server can take, pipelined requests and answers that
- * nobody reads, idle connections. It fails when this service misses a target.
+ * The attacks are in `bench/abuse_attacks.ts`: rapid reset (CVE-2023-44487), streams whose
+ * flow-control window is zero, more calls than a cold server can handle, pipelined requests, unread
+ * answers, and idle connections. Fails if this service misses a target.
  *
  * Linux only: memory comes from /proc/PID/status.
  *
@@ -24,7 +24,7 @@ import type { ProbeReport, ProbeSeries } from "./abuse_prober.ts";
 import { HTTP1_CALLS, SILENT_LEAVERS } from "./connection_kinds.ts";
 import { type Contender, contenders } from "./transport_contenders.ts";
 
-/** What this service has to hold under an attack. */
+/** Limits for this service under an attack. */
 interface Target {
   readonly mostGrowthMb?: number;
   readonly mostRssMb?: number;
@@ -43,15 +43,15 @@ const TARGETS: Readonly<Record<string, Target>> = {
 };
 const COLD = "cold";
 
-/** More than `SERVER_MAX_CONNECTIONS` allows by default. */
+/** More than the default of `SERVER_MAX_CONNECTIONS`. */
 const IDLE_CONNECTIONS = 10_050;
 const OVER_THE_LIMIT = 50;
-/** Files that a process may need beside its connections. */
+/** File descriptors that a process may need besides its connections. */
 const SPARE_FILES = 500;
 const WARM_UP_VISITS = 200;
-/** An attack that does not end is cut off. */
+/** Time limit of an attack. */
 const ATTACK_TIMEOUT_MS = 60_000;
-/** How long probes go on after it. */
+/** How long probes continue after the attack. */
 const AFTERMATH_MS = 2_000;
 const CLOSE_TIMEOUT_MS = 10_000;
 
@@ -96,7 +96,7 @@ interface Result {
   readonly outcome: string;
   readonly beforeMb: number;
   readonly peakMb: number;
-  /** When the attacker has gone, after a garbage collection; NaN when the server has died. */
+  /** After the attacker has ended and a garbage collection; NaN if the server has died. */
   readonly afterMb: number;
   readonly report: ProbeReport;
 }
@@ -112,17 +112,17 @@ async function suffer(contender: Contender, attack: string): Promise<Result> {
   const target: AttackTarget = { port, http1Port, idleConnections };
   await using prober = startProber(target);
   const said = await runAttack(attack, target);
-  // The server may have to work off what it was sent.
+  // The server may still be processing what it was sent.
   await delay(AFTERMATH_MS);
   const soFarMb = await memoryMb(server, "VmHWM");
   const report = await prober.report();
   const { afterMb, note } = await leftover(server);
-  // A server that died has no last word.
+  // A server that died sends no report.
   const peakMb = server.hasExited ? soFarMb : await memoryMb(server, "VmHWM");
   return { outcome: said + note, beforeMb, peakMb, afterMb, report };
 }
 
-/** Compiles the code that answers calls, so that it is the attack which is measured. */
+/** Compiles the code that answers calls, so that compilation is not measured. */
 async function warmUp({ port, http1Port }: ServerProcess): Promise<void> {
   for (const kind of [SILENT_LEAVERS, HTTP1_CALLS]) {
     await kind.run({ port, http1Port, ca: undefined }, WARM_UP_VISITS, () => {});
@@ -164,10 +164,10 @@ function program(name: string, args: string[], options: Deno.CommandOptions): De
   });
 }
 
-/** What the server keeps when the attacker has gone and a garbage collection has been. */
+/** Measures what the server retains after the attack and a garbage collection. */
 async function leftover(server: ServerProcess): Promise<{ afterMb: number; note: string }> {
   const closed = async () => server.hasExited || (await server.usage()).connections === 0;
-  // Some servers keep a connection until a timeout of their own.
+  // Some servers keep a connection until a timeout.
   await eventually(closed, { timeoutMs: CLOSE_TIMEOUT_MS }).catch(() => {});
   if (server.hasExited) {
     return { afterMb: NaN, note: `; died, exit code ${(await server.exited()).code}` };
@@ -176,14 +176,14 @@ async function leftover(server: ServerProcess): Promise<{ afterMb: number; note:
   return { afterMb: rss / 1e6, note: connections > 0 ? `; connections kept: ${connections}` : "" };
 }
 
-/** A line of the process's memory in proc(5), in MB; NaN when the process has gone. */
+/** Reads a memory line of proc(5), in MB; NaN if the process has ended. */
 async function memoryMb({ pid }: ServerProcess, line: "VmRSS" | "VmHWM"): Promise<number> {
   const status = await Deno.readTextFile(`/proc/${pid}/status`).catch(() => "");
   const kib = new RegExp(`^${line}:\\s*(\\d+) kB$`, "m").exec(status)?.[1];
   return Number(kib ?? NaN) * 1024 / 1e6;
 }
 
-/** Has the kernel count the peak of resident memory (VmHWM) from now on. */
+/** Resets the peak of resident memory (VmHWM). */
 async function forgetPeak({ pid }: ServerProcess): Promise<void> {
   await Deno.writeTextFile(`/proc/${pid}/clear_refs`, "5");
 }

@@ -24,35 +24,40 @@ import {
 import { Http2Session } from "../tests/support/http2_session.ts";
 import { get } from "../tests/support/raw_socket.ts";
 
-/** Who is attacked, and how hard. */
+/** Address of the attacked server, and size of the attack. */
 export interface AttackTarget {
   readonly port: number;
   readonly http1Port: number;
-  /** Connections for the attack that opens as many as it can. */
+  /** Number of connections of the attack that opens as many as it can. */
   readonly idleConnections: number;
 }
 
-/** Attacks for some seconds and says what came of it; the end of the process ends its connections. */
+/**
+ * Attacks for some seconds and returns a result text; the end of the process closes its
+ * connections.
+ */
 export type Attack = (target: AttackTarget) => Promise<string>;
 
 const RAPID_RESET_MS = 2_000;
-/** How long an attack that only holds on holds on, or one that sends goes on sending. */
+/** Duration of attacks that hold connections or keep sending. */
 const HOLD_MS = 5_000;
 const CHECK = "/grpc.health.v1.Health/Check";
-/** Streams at once on a connection: what servers allow by default. */
+/** Concurrent streams of a connection: the default limit of servers. */
 const STREAMS = 100;
-/** For {@linkcode STREAMS} calls: what a server of the kinds compared can answer meanwhile. */
+/** For {@linkcode STREAMS} calls: time in which all compared servers can answer them. */
 const CALLS_PACE_MS = 60;
 /** Setting identifiers (RFC 9113, section 6.5.2). */
 const INITIAL_WINDOW_SIZE = 4;
 const MAX_WINDOW = 2 ** 31 - 1;
-/** The last identifier of a stream that a client may open. */
+/** The highest stream identifier of a client. */
 const LAST_STREAM = 2 ** 31 - 1;
-/** HEADERS and RST_STREAM that are made before they are sent, so that making is no brake. */
+/**
+ * Number of prepared HEADERS and RST_STREAM frames, so that building them does not limit the rate.
+ */
 const PAIRS_A_WRITE = 500;
 const PIPELINED = get(`${GET_HEALTH}?encoding=json&message=%7B%7D`).repeat(500);
 
-/** Every attack, by name. */
+/** All attacks, by name. */
 export const ATTACKS: Readonly<Record<string, Attack>> = {
   "rapid reset, 1 connection, 2 s": async ({ port }) => {
     const { pairs, lastedMs } = await rapidReset(port, RAPID_RESET_MS);
@@ -91,7 +96,7 @@ function connectGetHealth(stream: number): Buffer {
   ]);
 }
 
-/** Opens streams and resets each at once, as fast as the server reads (CVE-2023-44487). */
+/** Opens streams and resets each immediately, as fast as the server reads (CVE-2023-44487). */
 async function rapidReset(
   port: number,
   durationMs: number,
@@ -104,7 +109,7 @@ async function rapidReset(
   await write(client.socket, CONNECTION_START);
   while (lastedMs() < durationMs && client.socket.writable && 2 * pairs < LAST_STREAM) {
     renumber(1 + 2 * pairs);
-    // The socket keeps what it is given: a copy is cheaper than new frames.
+    // The socket retains its buffers: copying is cheaper than building new frames.
     const leftMs = Math.max(0, durationMs - lastedMs());
     const sent = write(client.socket, Buffer.from(batch));
     if (await Promise.race([sent, delay(leftMs, false)])) pairs += PAIRS_A_WRITE;
@@ -112,12 +117,12 @@ async function rapidReset(
   return { pairs, lastedMs: lastedMs() };
 }
 
-/** Many pairs of HEADERS and RST_STREAM in one buffer, whose stream identifiers can be set. */
+/** Pairs of HEADERS and RST_STREAM in one buffer, whose stream identifiers can be set. */
 function resetBatch(): { batch: Buffer; renumber: (first: number) => void } {
   const header = headers(1, grpcHeader(GET_HEALTH));
   const pair = Buffer.concat([header, rstStream(1)]);
   const batch = Buffer.concat(Array.from({ length: PAIRS_A_WRITE }, () => pair));
-  // RFC 9113, section 4.1: the identifier is in the last four octets of a frame's header.
+  // RFC 9113, section 4.1: the identifier is in the last four octets of a frame header.
   const renumber = (first: number) => {
     for (let index = 0; index < PAIRS_A_WRITE; index++) {
       const start = index * pair.length;
@@ -128,7 +133,7 @@ function resetBatch(): { batch: Buffer; renumber: (first: number) => void } {
   return { batch, renumber };
 }
 
-/** Makes calls whose answers the client allows no octet of. */
+/** Makes calls with a flow-control window of zero, so that they cannot be answered. */
 async function zeroWindow(
   { port }: AttackTarget,
   connections: number,
@@ -148,7 +153,7 @@ async function zeroWindow(
   return `${ended} of ${connections * STREAMS} streams ended, ${open} connections open`;
 }
 
-/** Makes as many calls at once as a normal client may, from many connections. */
+/** Makes as many concurrent calls as a normal client may, from many connections. */
 async function manyCalls({ port }: AttackTarget): Promise<string> {
   const connections = 30;
   const counts = { answered: 0, "turned away": 0, lost: 0 };
@@ -186,7 +191,7 @@ async function callOutcome(session: Http2Session): Promise<CallOutcome> {
   return header["grpc-status"] === "14" || header[":status"] === 503 ? "turned away" : "lost";
 }
 
-/** Sends HTTP/1.1 requests one after the other and reads no answer. */
+/** Pipelines HTTP/1.1 requests and reads no answer. */
 async function pipeline({ http1Port }: AttackTarget): Promise<string> {
   const connections = 50;
   const sockets = await Promise.all(Array.from({ length: connections }, async () => {
@@ -199,7 +204,7 @@ async function pipeline({ http1Port }: AttackTarget): Promise<string> {
   return `${(octets / 1e6).toFixed(0)} MB of requests accepted, ${open} connections open`;
 }
 
-/** Makes calls without end, and takes no octet of their answers off the socket. */
+/** Makes calls continuously, and never reads from the socket. */
 async function stopReading({ port }: AttackTarget, connections: number): Promise<string> {
   const clients = await connectMany(port, connections);
   const nextStream = new Map<net.Socket, number>();
@@ -218,7 +223,7 @@ async function stopReading({ port }: AttackTarget, connections: number): Promise
     nextStream.set(socket, first + 2 * STREAMS);
     return Buffer.concat(Array.from({ length: STREAMS }, (_, i) => grpcGetHealth(first + 2 * i)));
   };
-  // Who opens more streams than are allowed is cut off for that, and not for what it does not read.
+  // A client that exceeds the stream limit would be disconnected for that, not for not reading.
   const octets = await sendForAWhile(clients.map(({ socket }) => socket), nextCalls, {
     paceMs: connections * CALLS_PACE_MS,
   });
@@ -226,7 +231,7 @@ async function stopReading({ port }: AttackTarget, connections: number): Promise
   return `${(octets / 1e6).toFixed(0)} MB of calls accepted, ${open} connections open`;
 }
 
-/** Opens connections that say nothing after their preface. */
+/** Opens connections that stay idle after their preface. */
 async function idle({ port, idleConnections }: AttackTarget): Promise<string> {
   const clients: RawHttp2Client[] = [];
   let refused = 0;
@@ -250,9 +255,9 @@ function connectMany(port: number, count: number): Promise<RawHttp2Client[]> {
 }
 
 /**
- * Writes to all sockets as fast as they take it, and returns how many octets went out.
+ * Writes to all sockets as fast as they accept data, and returns the number of octets sent.
  *
- * @param paceMs The least time between two writes to a socket.
+ * @param paceMs Minimum time between two writes to a socket.
  */
 async function sendForAWhile(
   sockets: readonly net.Socket[],
@@ -272,7 +277,9 @@ async function sendForAWhile(
   );
 }
 
-/** Resolves when the kernel has taken everything (true), or the connection has gone (false). */
+/**
+ * Resolves when the kernel has accepted everything (true), or the connection has closed (false).
+ */
 function write(socket: net.Socket, bytes: string | Uint8Array): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   socket.write(bytes, (error) => resolve(!error));

@@ -1,6 +1,6 @@
 /**
- * Makes one attack of `bench/abuse.ts` in a process of its own, so that its slowness is nobody
- * else's. The arguments are the attack's name and its target as JSON; what came of it is printed.
+ * Makes one attack of `bench/abuse.ts` in a separate process, so that it does not slow down the
+ * measurement. The arguments are the name of the attack and its target as JSON; prints the result.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { ATTACKS, type AttackTarget } from "./abuse_attacks.ts";
 
 const [name = "", target = "{}"] = Deno.args;
 const attack = ATTACKS[name];
-if (attack === undefined) throw new Error(`There is no attack "${name}"`);
+if (attack === undefined) throw new Error(`Unknown attack "${name}"`);
 console.log(await attack(JSON.parse(target) as AttackTarget));
-// Whatever is open is cut: an attacker says no goodbye.
+// Open connections are cut: an attacker does not close them.
 Deno.exit(0);

@@ -1,8 +1,8 @@
 /**
- * Asks a server what Kubernetes and load balancers ask, while it is under attack: `/readyz` on a new
- * HTTP/1.1 connection every 100 ms, and the gRPC health check on a new connection every second,
- * whether the last ones have been answered or not. Its argument is the target as JSON; at the end of
- * standard input it waits for the probes under way, and prints a {@linkcode ProbeReport}.
+ * Probes a server under attack as Kubernetes and load balancers do: `/readyz` on a new HTTP/1.1
+ * connection every 100 ms, and the gRPC health check on a new connection every second, without
+ * waiting for previous probes. Its argument is the target as JSON; at the end of standard input it
+ * waits for the probes in progress, and prints a {@linkcode ProbeReport}.
  *
  * @module
  */
@@ -13,12 +13,12 @@ import process from "node:process";
 import { CONNECTION_START, grpcCall, RawHttp2Client } from "../tests/support/http2_client.ts";
 import { get } from "../tests/support/raw_socket.ts";
 
-/** How the probes of one kind went. */
+/** Results of one kind of probe. */
 export interface ProbeSeries {
   readonly asked: number;
-  /** Without the answer that a healthy server gives, within 5 s. */
+  /** Without the answer of a healthy server within 5 s. */
   readonly failed: number;
-  /** Of those answered; 0 when none was. */
+  /** Of the answered ones; 0 if there were none. */
   readonly slowestMs: number;
 }
 
@@ -29,11 +29,11 @@ export interface ProbeReport {
 
 const READYZ_INTERVAL_MS = 100;
 const CHECK_INTERVAL_MS = 1_000;
-/** Five times what Kubernetes waits by default. */
+/** Five times the default timeout of Kubernetes. */
 const TIMEOUT_MS = 5_000;
 const CHECK = Buffer.concat([CONNECTION_START, grpcCall(1, "/grpc.health.v1.Health/Check")]);
 
-/** Asks again and again until it is stopped. */
+/** Probes at an interval until it is stopped. */
 class Prober {
   readonly #probe: (signal: AbortSignal) => Promise<void>;
   readonly #timer: ReturnType<typeof setInterval>;
@@ -80,7 +80,7 @@ async function askCheck(port: number, signal: AbortSignal): Promise<void> {
   await using client = await RawHttp2Client.connect(port, signal);
   client.socket.write(CHECK);
   await client.until(() => client.endedStreams > 0);
-  // An error comes in one HEADERS frame that ends the stream, which is no beginning of an answer.
+  // An error is a single HEADERS frame that ends the stream, so it does not count as an answer.
   if (client.answeredStreams === 0) throw new Error("the health check was not answered");
 }
 

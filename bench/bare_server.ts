@@ -1,9 +1,9 @@
 /**
- * A bare `node:http2` server with nothing around it, for Deno and, bundled, for Node.js: what the
- * benches compare this service's transport with. It answers every gRPC call with an empty message
- * and trailers, leaves a Watch open after its first message, and answers HTTP/1.1 on a port of its
- * own. It speaks on standard input and output as `tests/support/server_main.ts` does; with a folder
- * of certificates as its argument it serves TLS.
+ * A bare `node:http2` server, for Deno and, bundled, for Node.js, as a baseline for the transport
+ * of this service. It answers every gRPC call with an empty message and trailers, leaves a Watch
+ * open after its first message, and answers HTTP/1.1 on a separate port. Uses standard input and
+ * output as `tests/support/server_main.ts` does; with a folder of certificates as its argument it
+ * serves TLS.
  *
  * @module
  */
@@ -49,7 +49,7 @@ http2Server.on("stream", answerCall);
 
 function answerCall(stream: http2.ServerHttp2Stream, header: http2.IncomingHttpHeaders): void {
   stream.on("error", () => {});
-  // The client may have gone before its call is handled.
+  // The client may have disconnected before its call is handled.
   if (stream.destroyed || stream.closed) return;
   stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
   stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));

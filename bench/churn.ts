@@ -1,16 +1,15 @@
 /**
- * Counts the server processes that die when clients leave: fresh processes, each put through rounds
- * of clients that are polite, killed, say GOAWAY, reset streams or connections, and leave in the
- * middle of calls, over HTTP/2 and HTTP/1.1; and of h2load, polite and killed, where it is installed.
- * Beside this service's transport, some bare `node:http2` servers on the same Deno and on Node.js.
+ * Counts the server processes that crash when clients disconnect: fresh processes, each with rounds
+ * of clients that close cleanly, are killed, send GOAWAY, reset streams or connections, and
+ * disconnect during calls, over HTTP/2 and HTTP/1.1; and of h2load, if it is installed. Compares
+ * the transport of this service with bare `node:http2` servers on the same Deno and on Node.js.
  *
  *     deno task bench:churn [--servers 100] [--peers 20] [--rounds 2]
  *     deno task bench:churn --short
  *
- * It fails when one of this service's servers dies; `--short` tries 10 of them, one round
- * each, and no others.
- * A Deno whose HTTP/2 server corrupts memory (denoland/deno issue 36788) dies in native code, with
- * exit code 134 or 139.
+ * Fails if a server of this service crashes; `--short` runs only 10 of those, with one round each.
+ * A Deno whose HTTP/2 server corrupts memory (denoland/deno issue 36788) crashes in native code,
+ * with exit code 134 or 139.
  *
  * @module
  */
@@ -37,7 +36,7 @@ const h2load = await versionOf("h2load") !== undefined;
 console.log(
   `Deno ${Deno.version.deno}; fresh servers, rounds of clients that leave: ${rounds}.`,
 );
-if (!h2load) console.log("h2load is not installed: its rounds are left out.");
+if (!h2load) console.log("h2load is not installed: its rounds are skipped.");
 console.log("\n| server | processes | deaths | exit codes | ms a process |");
 console.log("| --- | --- | --- | --- | --- |");
 const deaths = await count(own(), servers);
@@ -51,7 +50,7 @@ if (deaths > 0) {
   Deno.exit(1);
 }
 
-/** Tries so many processes, prints a row, and returns how many died. */
+/** Runs this many processes, prints a row, and returns how many died. */
 async function count(contender: Contender, processes: number): Promise<number> {
   const codes = new Map<number, number>();
   const startedAt = performance.now();

@@ -5,20 +5,22 @@ import { type H2loadEnd, h2loadRound } from "./h2load_round.ts";
 import type { Contender } from "./transport_contenders.ts";
 
 export interface ChurnTrialOptions {
-  /** Rounds that each server goes through. */
+  /** Number of rounds for each server. */
   readonly rounds: number;
-  /** Whether h2load is there for rounds of its own. */
+  /** Whether h2load is installed, for additional rounds. */
   readonly h2load: boolean;
 }
 
-/** Clients that are polite, killed, say GOAWAY, reset, and leave in the middle; in each round. */
+/**
+ * Clients of each round: that close cleanly, are killed, send GOAWAY, reset, or leave during calls.
+ */
 const REPETITIONS = 2;
 
 /**
- * Puts a fresh server process through rounds of clients that leave in every way there is.
+ * Runs rounds of clients that disconnect in every possible way against a fresh server process.
  *
- * @returns how the process died, `after` being whole rounds; undefined when it lived
- * @throws {Error} when the server lives, but does not answer or does not let connections go
+ * @returns How the process died, with `after` in completed rounds; undefined if it did not.
+ * @throws {Error} If the server is alive, but does not answer or does not close connections.
  */
 export async function churnTrial(
   contender: Contender,

@@ -4,22 +4,22 @@ import type { ConnectionKind, Target } from "./connection_kinds.ts";
 import { medianSlope } from "./statistics.ts";
 import type { Contender } from "./transport_contenders.ts";
 
-/** How a server process ended by itself. */
+/** How a server process died. */
 export interface Death {
-  /** Connections that had come and gone by then. */
+  /** Number of closed connections by then. */
   readonly after: number;
   readonly code: number;
-  /** The last line that it printed and did not log. */
+  /** The last line that it printed other than its log. */
   readonly lastWords: string;
 }
 
-/** What a server keeps of connections that have closed. */
+/** What a server retains of closed connections. */
 export interface Growth {
-  /** Kilobytes (1,000 bytes) of heap for each closed connection, after a garbage collection. */
+  /** Kilobytes (1,000 bytes) of heap per closed connection, after a garbage collection. */
   readonly heapKb: number;
-  /** The same of resident memory. */
+  /** The same for resident memory. */
   readonly rssKb: number;
-  /** HTTP/2 sessions in memory when no connection was left; NaN where they are not counted. */
+  /** HTTP/2 sessions in memory after all connections were closed; NaN if they are not counted. */
   readonly sessions: number;
   /** Resident memory in MB after the warm-up and at the end. */
   readonly rssMb: readonly [first: number, last: number];
@@ -28,14 +28,14 @@ export interface Growth {
 
 export interface GrowthOptions {
   readonly connections: number;
-  /** Connections before the first sample: code is compiled, caches and pools fill. */
+  /** Connections before the first sample, to compile code and fill caches and pools. */
   readonly warmUp: number;
-  /** Samples after the warm-up, evenly spread. */
+  /** Number of samples after the warm-up, evenly spread. */
   readonly samples: number;
   readonly target: Omit<Target, "port" | "http1Port">;
 }
 
-/** Starts a server, lets clients of a kind come and go, and measures what it keeps of them. */
+/** Starts a server, opens and closes connections of a kind, and measures what it retains. */
 export async function measureGrowth(
   contender: Contender,
   kind: ConnectionKind,
@@ -56,7 +56,7 @@ export async function measureGrowth(
     death = await deathOf(server, done);
     if (death === undefined) throw error;
   }
-  // The first part still fills what fills once: the later part is what goes on for months.
+  // The first part still includes one-time allocations; the later part is the long-term rate.
   const late = usages.slice(Math.floor(usages.length / 3));
   const growth = (of: "heap" | "rss") => medianSlope(late.map((one) => ({ x: one.x, y: one[of] })));
   return {
@@ -68,9 +68,9 @@ export async function measureGrowth(
   };
 }
 
-/** How the server died; undefined when it lives. */
+/** How the server died; undefined if it is alive. */
 export async function deathOf(server: ServerProcess, after: number): Promise<Death | undefined> {
-  // A client sees the end of a process before its parent does.
+  // A client notices the end of a process before its parent does.
   const hasDied = await eventually(() => server.hasExited, { timeoutMs: 2_000 })
     .catch(() => false);
   if (!hasDied) return undefined;
@@ -79,7 +79,7 @@ export async function deathOf(server: ServerProcess, after: number): Promise<Dea
   return { after, code, lastWords: printed.at(-1) ?? "" };
 }
 
-/** @throws {Error} When the process has ended, or connections stay. */
+/** @throws {Error} If the process has ended, or connections stay open. */
 async function usageAtRest(server: ServerProcess): Promise<ServerUsage> {
   const usage = await eventually(async () => {
     if (server.hasExited) return "ended";

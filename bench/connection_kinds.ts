@@ -21,27 +21,29 @@ import { GET_HEALTH, WATCH_HEALTH } from "../tests/chaos/transport/paths.ts";
 import { crowd } from "../tests/support/crowd.ts";
 import { post } from "../tests/support/raw_socket.ts";
 
-/** Where clients connect to. */
+/** Where clients connect. */
 export interface Target {
   readonly port: number;
   readonly http1Port: number;
-  /** The authority of the server's certificate, PEM; undefined in cleartext. */
+  /** The CA of the server certificate, as PEM; undefined in cleartext. */
   readonly ca: string | undefined;
 }
 
-/** A way in which clients come and go. */
+/** A way in which clients connect and disconnect. */
 export interface ConnectionKind {
   readonly title: string;
-  /** Lets so many clients come and go; `onDone` is called after each. */
+  /** Runs this many clients; `onDone` is called after each. */
   run(target: Target, count: number, onDone: () => void): Promise<void>;
 }
 
 /** grpc-health-probe and the kubelet's gRPC probe call this. */
 const CHECK = "/grpc.health.v1.Health/Check";
 const AT_ONCE = 16;
-/** Far more than a visit needs: a server that does not answer must not hold the bench up. */
+/**
+ * Far more than a client needs, so that a server that does not answer does not block the benchmark.
+ */
 const VISIT_TIMEOUT_MS = 20_000;
-/** A connection's window may grow to this (RFC 9113, section 6.9.1), from 65,535 octets. */
+/** Maximum window of a connection (RFC 9113, section 6.9.1); the initial one is 65,535 octets. */
 const WIDE_WINDOW = windowUpdate(0, 2 ** 31 - 1 - 65_535);
 
 const PROBE = Buffer.concat([CONNECTION_START, grpcCall(1, CHECK)]);
@@ -70,14 +72,14 @@ export const SILENT_LEAVERS: ConnectionKind = http2Visits("gRPC, close", async (
   assertOpen(client);
 });
 
-/** A client that leaves while its Watch is open. */
+/** A client that disconnects while its Watch is open. */
 export const WATCHERS: ConnectionKind = http2Visits("leaves an open Watch", async (client) => {
   client.socket.write(WATCH);
   await client.until(() => client.answeredStreams > 0);
   assertOpen(client);
 });
 
-/** A client of HTTP/1.1 that asks once. */
+/** An HTTP/1.1 client with one request. */
 export const HTTP1_CALLS: ConnectionKind = visits(
   "HTTP/1.1, one call",
   ({ http1Port, ca }, signal) => {
@@ -88,7 +90,7 @@ export const HTTP1_CALLS: ConnectionKind = visits(
   },
 );
 
-/** Every kind of connection whose cost is measured. */
+/** All kinds of connections that are measured. */
 export const CONNECTION_KINDS: readonly ConnectionKind[] = [
   HTTP1_CALLS,
   visits("connect and close", ({ http1Port, ca }, signal) => {
@@ -164,7 +166,7 @@ function openHttp2({ port, ca }: Target, signal?: AbortSignal): Promise<RawHttp2
     : RawHttp2Client.connectTls(port, ca, signal);
 }
 
-/** Opens a connection that speaks HTTP/1.1, uses it, and closes it. */
+/** Opens an HTTP/1.1 connection, uses it, and closes it. */
 async function visitSocket(
   port: number,
   ca: string | undefined,

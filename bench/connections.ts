@@ -1,20 +1,20 @@
 /**
- * Measures what a server keeps of connections that have closed: heap and resident memory after a
- * garbage collection, for every way in which clients come and go, in cleartext and over TLS, beside
- * a bare `node:http2` server on the same Deno and on Node.js.
+ * Measures what a server retains of closed connections: heap and resident memory after a garbage
+ * collection, for every kind of client, in cleartext and over TLS, compared with a bare
+ * `node:http2` server on the same Deno and on Node.js.
  *
- * Each kind has a fresh server, and a warm-up. The number is the median slope of the later samples,
- * so that neither caches that fill nor one noisy sample decide. A server that dies is reported with
- * the number of connections that it lived for. At the end comes a day of Kubernetes' gRPC probes.
+ * Each kind has a fresh server, and a warm-up. The result is the median slope of the later samples,
+ * so that neither filling caches nor a noisy sample affect it. If a server dies, the number of
+ * connections until then is reported. The last measurement is a day of Kubernetes' gRPC probes.
  *
  *     deno task bench:connections [--connections 20000] [--servers own,deno,node]
  *     deno task bench:connections --kind GOAWAY --servers own
  *     deno task bench:connections --kind "a day of probes"
  *     deno task bench:connections --short
  *
- * It fails when this service keeps more than 0.05 KB of heap or 0.2 KB of resident memory, or dies.
- * `--short` measures this service alone, in a minute, and allows 2 KB of heap, which is generous to
- * noise but not to a leak: Deno up to 2.9.3 keeps 5 to 40 KB for each.
+ * Fails if this service retains more than 0.05 KB of heap or 0.2 KB of resident memory, or dies.
+ * `--short` measures only this service, in a minute, and allows 2 KB of heap, which tolerates noise
+ * but not a leak: Deno up to 2.9.3 retains 5 to 40 KB for each.
  *
  * @module
  */
@@ -33,9 +33,9 @@ const DAY_OF_PROBES = 25_920;
 const DAY_TITLE = "a day of probes";
 const SHORT_CONNECTIONS = 400;
 /**
- * What this service may keep of a closed connection, in KB. The smallest leak that is known is 5 KB
- * of heap. Resident memory grows by megabytes at first, whatever comes: it takes thousands of
- * connections to tell that from a leak.
+ * What this service may retain of a closed connection, in KB. The smallest known leak is 5 KB of
+ * heap. Resident memory always grows by megabytes at first, so it takes thousands of connections to
+ * distinguish that from a leak.
  */
 const MOST = {
   short: { heapKb: 2, rssKb: Infinity },
@@ -63,7 +63,7 @@ for (const [scheme, authority] of [["cleartext", undefined], ["TLS", ca]] as con
   console.log(`\n${scheme}, KB for each closed connection: heap / RSS\n`);
   printRow("connection", ...servers.map(({ name }) => name));
   printRow(...Array.from({ length: servers.length + 1 }, () => "---"));
-  // What HTTP/2 sessions leave behind, TLS below them does not change much.
+  // TLS does not affect much what HTTP/2 sessions retain.
   const shown = values.short && authority ? SHORT_TLS_KINDS : kinds;
   for (const kind of shown) {
     const cells: string[] = [];
@@ -81,7 +81,7 @@ if (missed.length > 0) {
   Deno.exit(1);
 }
 
-/** A day of probes leaves resident memory where it was. */
+/** A day of probes must not increase resident memory. */
 async function measureDay(): Promise<void> {
   console.log(`\nA day of gRPC probes (${DAY_OF_PROBES} connections) at full speed\n`);
   printRow("server", "RSS before, MB", "RSS after, MB", "KB each: heap / RSS");
@@ -113,7 +113,7 @@ function describe({ heapKb, rssKb, sessions, death }: Growth): string {
   return `${heapKb.toFixed(2)} / ${rssKb.toFixed(2)}${kept}`;
 }
 
-/** The others are there to compare with. */
+/** The other servers are only for comparison. */
 function judge({ name }: Contender, title: string, growth: Growth): void {
   const most = values.short ? MOST.short : MOST.long;
   const isOver = growth.heapKb > most.heapKb || growth.rssKb > most.rssKb;

@@ -1,19 +1,19 @@
 import { GET_HEALTH } from "./load.ts";
 
 const CONNECTIONS = 50;
-/** On each connection. A server has to work off the calls of a client that was killed. */
+/** Per connection. A server must finish the calls of a killed client, too. */
 const STREAMS = { polite: 100, killed: 32 };
-/** About a second, and more than there is time for until the kill. */
+/** About a second, and more than can complete before the kill. */
 const CALLS = { polite: 3_000, killed: 200_000 };
-/** In the middle of the calls. */
+/** During the calls. */
 const KILL_AFTER_MS = 200;
-/** A server that does not answer must not hold the bench up. */
+/** Prevents a server that does not answer from blocking the benchmark. */
 const TIMEOUT_MS = 20_000;
 
-/** How h2load leaves: it finishes its calls and says GOAWAY, or it is killed in the middle. */
+/** How h2load ends: it finishes its calls and sends GOAWAY, or it is killed during calls. */
 export type H2loadEnd = "polite" | "killed";
 
-/** Lets h2load make gRPC calls on many connections, and leave. */
+/** Makes gRPC calls on many connections with h2load, until it ends. */
 export async function h2loadRound(url: string, end: H2loadEnd): Promise<void> {
   const body = await Deno.makeTempFile();
   try {
@@ -41,7 +41,7 @@ function killIfAlive(child: Deno.ChildProcess): void {
   try {
     child.kill("SIGKILL");
   } catch (error) {
-    // It has ended, and its status is on the way.
+    // It has ended already.
     if (!(error instanceof TypeError)) throw error;
   }
 }

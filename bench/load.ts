@@ -1,4 +1,4 @@
-/** What a load found. */
+/** Result of a load test. */
 export interface Measurement {
   readonly requests: number;
   readonly requestsPerSecond: number;
@@ -6,7 +6,7 @@ export interface Measurement {
   readonly p99Ms: number;
 }
 
-/** Puts load on one server for a time. */
+/** Puts load on one server for some time. */
 export type Load = (address: string, seconds: number) => Promise<Measurement>;
 
 export const GET_HEALTH = "treasury.v1.Health/GetHealth";
@@ -58,7 +58,7 @@ export const grpc: Load = async (address, seconds) => {
       ...["-d", body, "-H", "content-type: application/grpc", "-H", "te: trailers"],
       ...["--log-file", log, `${address}${GET_HEALTH}`],
     ]);
-    // At the end of the time, calls in flight are cut off; h2load counts none of them.
+    // At the end, calls in progress are aborted; h2load does not count them.
     find(output, / 0 failed, 0 errored, 0 timeout/);
     const requestsPerSecond = Number(find(output, /finished in [^,]+, ([\d.]+) req\/s/)[1]);
     // One line for each call: start, HTTP status, duration in microseconds.
@@ -71,7 +71,7 @@ export const grpc: Load = async (address, seconds) => {
   }
 };
 
-/** The version line of a program, or undefined where it is not installed. */
+/** Returns the version line of a program, or undefined if it is not installed. */
 export async function versionOf(program: string, flag = "--version"): Promise<string | undefined> {
   try {
     const { stdout } = await new Deno.Command(program, { args: [flag] }).output();

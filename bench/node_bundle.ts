@@ -2,10 +2,10 @@ import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
-/** Below node_modules, where Node.js finds the packages. */
+/** Within node_modules, so that Node.js finds the packages. */
 const DIRECTORY = new URL("../node_modules/.cache/treasury-bench/", import.meta.url);
 
-/** What the sources take for granted, and Node.js 20 lacks. */
+/** Globals that the sources use and Node.js 20 lacks. */
 const NODE_SHIM = `globalThis.Deno ??= { noColor: true, stdout: { isTerminal: () => false } };
 Promise.withResolvers ??= function () {
   let resolve, reject;
@@ -16,8 +16,8 @@ Promise.withResolvers ??= function () {
 /**
  * Bundles a program of this folder for Node.js 20.
  *
- * @param name The name of its file, without its extension.
- * @returns the path of the bundle
+ * @param name File name without extension.
+ * @returns The path of the bundle.
  */
 export async function bundleForNode(name: string): Promise<string> {
   await mkdir(DIRECTORY, { recursive: true });

@@ -1,7 +1,7 @@
 /**
- * Measures outages on an embedded PostgreSQL: how soon callers are served again after a restart,
- * how fast calls fail meanwhile, how soon a frozen server is noticed, and how long the service takes
- * to shut down. The same server serves the manager and npm:pg's Pool at the same time.
+ * Measures outages with an embedded PostgreSQL: the time until calls succeed after a restart, until
+ * calls fail during an outage, until a frozen server is detected, and until the service has shut
+ * down. The manager and the Pool of npm:pg use the same server at the same time.
  *
  * `deno task bench:outage [--restarts 30] [--down-ms 2000] [--freezes 3] [--shutdowns 10]`
  *
@@ -25,11 +25,11 @@ const { values } = parseArgs({
   },
 });
 
-/** How long a caller waits before it tries again. */
+/** Delay before a caller retries. */
 const CALL_AGAIN_MS = 5;
 const OPEN_CALLS = 500;
 const PING_TIMEOUT_MS = 1_000;
-/** When a call on a frozen server is given up. */
+/** Timeout of a call on a frozen server. */
 const GIVE_UP_MS = 5 * PING_TIMEOUT_MS;
 
 function line(name: string, took: readonly number[], digits = 0): void {
@@ -37,7 +37,7 @@ function line(name: string, took: readonly number[], digits = 0): void {
   console.log(`${name.padEnd(48)} P50 ${p50} ms, P99 ${p99} ms, most ${most} ms (${took.length})`);
 }
 
-/** Milliseconds until a call succeeds that is made again and again. */
+/** Milliseconds until a repeated call succeeds. */
 async function untilSuccess({ call }: Contender): Promise<number> {
   const startedAt = performance.now();
   for (;;) {
@@ -50,7 +50,7 @@ async function untilSuccess({ call }: Contender): Promise<number> {
   }
 }
 
-/** Milliseconds of each call that the open circuit turns away. */
+/** Milliseconds of each call that the open circuit rejects. */
 async function failFast({ call }: Contender): Promise<number[]> {
   const took: number[] = [];
   for (let count = 0; count < OPEN_CALLS; count++) {

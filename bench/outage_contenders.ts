@@ -3,14 +3,14 @@ import { loadConfig } from "../src/config/mod.ts";
 import { DatabaseManager } from "../src/database/mod.ts";
 import type { TestPostgres } from "../tests/support/postgres.ts";
 
-/** A way to run statements over outages. */
+/** A way to run statements during outages. */
 export interface Contender extends AsyncDisposable {
   readonly name: string;
   /** Settles in time, whatever the server does. */
   readonly call: () => Promise<unknown>;
 }
 
-/** The manager with the default delays, which the tests' configuration shortens. */
+/** The manager with its default delays, which the configuration of the tests shortens. */
 export async function manager(
   server: TestPostgres,
 ): Promise<Contender & { readonly database: DatabaseManager }> {
@@ -26,10 +26,10 @@ export async function manager(
   };
 }
 
-/** npm:pg's Pool, which asks the server for every call. */
+/** The Pool of npm:pg, which contacts the server for every call. */
 export async function pgPool(server: TestPostgres): Promise<Contender> {
   const pool = new pg.Pool({ ...server.database, connectionTimeoutMillis: 5_000 });
-  pool.on("error", () => {}); // A lost idle client would end the process.
+  pool.on("error", () => {}); // Otherwise losing an idle client would end the process.
   await pool.query("select 1");
   return {
     name: "npm:pg Pool",

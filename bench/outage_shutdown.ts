@@ -4,26 +4,26 @@ import type { TestPostgres } from "../tests/support/postgres.ts";
 import { databaseEnv, type ServiceUnderTest, startService } from "../tests/support/service.ts";
 import { GrpcCaller, Http1Caller } from "../tests/chaos/database/service_callers.ts";
 
-/** How one shutdown of the service's process went. */
+/** Result of one shutdown of the service process. */
 export interface Shutdown {
   readonly tookMs: number;
-  /** Requests that the service has read, in all. */
+  /** Requests that the service has read. */
   readonly accepted: number;
-  /** Those of them whose answers have not come to their callers whole, or are errors. */
+  /** Of those, requests whose answers were incomplete or errors. */
   readonly failed: number;
 }
 
-/** Stops a service that nobody calls. */
+/** Stops an idle service. */
 export async function stopIdle(server: TestPostgres): Promise<Shutdown> {
   await using service = await startService({ env: databaseEnv(server) });
   await service.logged("database.connected");
   return { tookMs: await stop(service), accepted: 0, failed: 0 };
 }
 
-/** Stops a service whose callers go on until it refuses them. */
+/** Stops a service whose callers continue until it refuses them. */
 export async function stopUnderLoad(server: TestPostgres): Promise<Shutdown> {
   await using proxy = await FaultProxy.start(server.database);
-  // So that requests are under way at any time.
+  // So that requests are in progress at any time.
   proxy.shape({ latencyMs: 20, jitterMs: 20 });
   const env = { ...databaseEnv(server), DB_HOST: proxy.host, DB_PORT: String(proxy.port) };
   await using service = await startService({ env });

@@ -1,12 +1,12 @@
 /**
- * Measures the pool alone, and statements through the manager beside the bare driver and npm:pg's
- * Pool, on an embedded PostgreSQL. Contenders take turns in many short rounds, because the machine's
- * other work comes and goes; compare the numbers of one run only, and trust the ratios most: each is
- * the median of the rounds' own.
+ * Measures the pool alone, and statements through the manager compared with the bare driver and the
+ * Pool of npm:pg, with an embedded PostgreSQL. Contenders take turns in many short rounds, because
+ * the load of the machine varies. Compare only numbers of the same run, and prefer the ratios: each
+ * is the median of the ratios of the rounds.
  *
  * `deno task bench:pool [--rounds 50] [--seconds 0.15] [--samples 1000] [--apart]`
  *
- * With `--apart` each contender has an isolate of its own, and only the statements are measured.
+ * With `--apart` each contender has a separate isolate, and only the statements are measured.
  *
  * @module
  */
@@ -20,12 +20,12 @@ import { type Player, playersApart, playersHere, type Turn } from "./pool_player
 import { median, quantile } from "./statistics.ts";
 
 const CALLERS = [1, 25, 200];
-/** Rounds in which connections are opened and everything is compiled, which takes V8 some seconds. */
+/** Warm-up rounds, to open connections and compile everything, which takes V8 some seconds. */
 const WARM_UP = 30;
 
 interface Comparison extends Turn {
   readonly rounds: number;
-  /** Whether each contender gets an isolate of its own. */
+  /** Whether each contender has a separate isolate. */
   readonly apart: boolean;
 }
 
@@ -110,7 +110,7 @@ async function measureAlone(): Promise<void> {
   }
 }
 
-/** What others notice of a busy pool. */
+/** The effect of a busy pool on other work. */
 async function measureAtWork(server: TestPostgres): Promise<void> {
   console.log("statements of 1000 that open a connection, 25 callers in bursts");
   for (const maxIdle of [5, 10, 25]) {

@@ -2,7 +2,7 @@ import { Pool, type PoolOptions, type Resource } from "../src/database/pool/mod.
 
 const MAX_OPEN = 25;
 
-/** Something to lend that costs nothing. */
+/** A resource that costs nothing. */
 function openNothing(): Promise<Resource> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const close = () => Promise.resolve(resolve());
@@ -23,7 +23,7 @@ function poolOfNothing(options: Partial<PoolOptions<Resource>> = {}): Pool<Resou
   });
 }
 
-/** Microseconds of each acquire and release when nobody else uses the pool. */
+/** Microseconds of each acquire and release without other callers. */
 export async function uncontended(options: Partial<PoolOptions<Resource>>): Promise<number[]> {
   await using pool = poolOfNothing(options);
   const measure = async (times: number) => {
@@ -39,7 +39,7 @@ export async function uncontended(options: Partial<PoolOptions<Resource>>): Prom
   return await measure(200_000);
 }
 
-/** Milliseconds in which many callers have all queued, and are then served one after the other. */
+/** Milliseconds in which many queued callers are served one after the other. */
 export async function drain(waiters: number): Promise<number> {
   await using pool = poolOfNothing();
   const held = await Promise.all(Array.from({ length: MAX_OPEN }, () => pool.acquire()));

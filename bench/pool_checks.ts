@@ -6,15 +6,15 @@ import { bareDriver } from "./pool_contenders.ts";
 import { quantile } from "./statistics.ts";
 
 const MAX_CONNECTIONS = 25;
-/** In which everything is compiled, and connections are opened. */
+/** Warm-up, to compile everything and open connections. */
 const WARM_UP = 50;
-/** Longest time between two samples, so that they come at no moment of the others' choosing. */
+/** Maximum time between two samples, so that they are not synchronized with the other callers. */
 const PAUSE_MS = 2;
 
 /**
- * How long a health check and a caller's wait for a connection take while `callers` others run one
- * statement after the other on the same pool, beside a statement on a connection of the bare driver
- * that has nothing to wait for but the same machine. They take turns, so that noise hits all.
+ * Measures the time of a health check and of an acquire while `callers` others run statements on
+ * the same pool, compared with a statement of the bare driver, which waits for nothing but the
+ * machine. They take turns, so that noise affects all of them.
  */
 export async function checksUnderLoad(
   server: TestPostgres,
@@ -72,7 +72,7 @@ async function timed(run: () => PromiseLike<unknown>): Promise<number> {
   return performance.now() - startedAt;
 }
 
-/** Milliseconds from the call until it has its connection. */
+/** Milliseconds from the call until it has acquired a connection. */
 function untilLent(database: DatabaseManager): Promise<number> {
   const startedAt = performance.now();
   return database.withConnection(() => Promise.resolve(performance.now() - startedAt));

@@ -3,12 +3,12 @@ import { DatabaseManager } from "../src/database/mod.ts";
 import type { TestPostgres } from "../tests/support/postgres.ts";
 
 const CALLERS = 25;
-/** Longest time that a caller has other things to do. */
+/** Maximum pause of a caller between statements. */
 const PAUSE_MS = 10;
 
 /**
- * How many of 1000 statements open a connection, because the one that they could have had was
- * closed as soon as `maxIdle` others were idle. Callers come and go in bursts.
+ * Returns how many of 1000 statements open a connection, because an idle one was closed when more
+ * than `maxIdle` were idle. Callers come in bursts.
  */
 export async function opensPerThousand(
   server: TestPostgres,

@@ -7,12 +7,12 @@ import type { TestDatabase } from "../tests/support/postgres_database.ts";
 export type RunOne = (caller: number) => PromiseLike<unknown>;
 
 /**
- * What is run: `select 1`, for which npm:pg uses the simple protocol, or a statement with a
- * parameter, as a service has. postgres.js prepares both.
+ * The statement to run: `select 1`, for which npm:pg uses the simple protocol, or a statement with
+ * a parameter, as in a service. postgres.js prepares both.
  */
 export type StatementKind = "plain" | "parameter";
 
-/** A way to run statements, with its connections open. */
+/** A way to run statements, with open connections. */
 export interface Contender extends AsyncDisposable {
   readonly name: string;
   readonly run: Readonly<Record<StatementKind, RunOne>>;
@@ -20,10 +20,10 @@ export interface Contender extends AsyncDisposable {
 
 const MAX_CONNECTIONS = 25;
 
-/** The manager: a pool of 25, and a state that is asked before every statement. */
+/** The manager: a pool of 25, and a state that is checked before every statement. */
 export async function manager(server: TestDatabase): Promise<Contender> {
   const database = new DatabaseManager(
-    // npm:pg's Pool has no limit of idle connections either.
+    // The Pool of npm:pg has no limit of idle connections either.
     server.config({ maxConnections: MAX_CONNECTIONS, maxIdleConnections: MAX_CONNECTIONS }),
   );
   database.start();
@@ -38,7 +38,7 @@ export async function manager(server: TestDatabase): Promise<Contender> {
   };
 }
 
-/** postgres.js with one connection for each caller, and nothing around it. */
+/** postgres.js with one connection for each caller, without a pool. */
 export async function bareDriver(server: TestDatabase, callers: number): Promise<Contender> {
   const clients = Array.from(
     { length: callers },
@@ -64,7 +64,7 @@ export async function bareDriver(server: TestDatabase, callers: number): Promise
   };
 }
 
-/** npm:pg's Pool of 25. */
+/** The Pool of npm:pg, with 25 connections. */
 export async function pgPool(server: TestDatabase): Promise<Contender> {
   const pool = new pg.Pool({ ...server.database, max: MAX_CONNECTIONS, idleTimeoutMillis: 0 });
   await pool.query("select 1 as one");

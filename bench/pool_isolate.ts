@@ -1,5 +1,5 @@
 /**
- * A contender in an isolate of its own: says its name, then plays when it is told to.
+ * A contender in a separate isolate: reports its name, then plays on request.
  *
  * @module
  */

@@ -2,15 +2,15 @@ import process from "node:process";
 import type { RunOne } from "./pool_contenders.ts";
 import { quantile } from "./statistics.ts";
 
-/** What a contender did in one turn. */
+/** Result of a contender's turn. */
 export interface Sample {
   readonly perSecond: number;
   readonly p99Ms: number;
-  /** Time of this process on a processor for each statement; other processes disturb it less. */
+  /** CPU time of this process per statement, which other processes affect less than wall time. */
   readonly cpuUs: number;
 }
 
-/** Lets `callers` callers run one statement after the other for a while. */
+/** Runs statements with `callers` concurrent callers for some time. */
 export async function load(run: RunOne, callers: number, seconds: number): Promise<Sample> {
   const took: number[] = [];
   const cpu = process.cpuUsage();

@@ -11,11 +11,11 @@ import {
 } from "./pool_contenders.ts";
 import { load, type Sample } from "./pool_load.ts";
 
-/** In the order of the report; the first is compared with the others. */
+/** In the order of the report; the others are compared with the first. */
 export const CONTENDERS = { manager, bareDriver, pgPool };
 export type ContenderName = keyof typeof CONTENDERS;
 
-/** What a player does in each turn. */
+/** Parameters of a turn. */
 export interface Turn {
   readonly statement: StatementKind;
   readonly callers: number;
@@ -28,21 +28,21 @@ export interface Player extends AsyncDisposable {
   play(): Promise<Sample>;
 }
 
-/** What an isolate is told when it begins. */
+/** Start data of an isolate. */
 export interface IsolateData {
   readonly contender: ContenderName;
   readonly database: ConnectionInfo;
   readonly turn: Turn;
 }
 
-/** All of them in this isolate, where they also share what V8 has learnt about the driver. */
+/** All players in this isolate, where they share what V8 has learned about the driver. */
 export async function playersHere(server: TestPostgres, turn: Turn): Promise<Player[]> {
   const start = async (start: (typeof CONTENDERS)[ContenderName]) =>
     player(await start(server, turn.callers), turn);
   return await Promise.all(Object.values(CONTENDERS).map(start));
 }
 
-/** A contender of this isolate. */
+/** A contender in this isolate. */
 export function player(contender: Contender, { statement, callers, seconds }: Turn): Player {
   return {
     name: contender.name,
@@ -51,7 +51,9 @@ export function player(contender: Contender, { statement, callers, seconds }: Tu
   };
 }
 
-/** Each in an isolate of its own: nothing is compiled for, or collected with, another one's code. */
+/**
+ * Each player in a separate isolate, so that compilation and garbage collection are independent.
+ */
 export async function playersApart({ database }: TestPostgres, turn: Turn): Promise<Player[]> {
   const names = Object.keys(CONTENDERS) as ContenderName[];
   return await Promise.all(names.map((contender) => isolate({ contender, database, turn })));

@@ -1,11 +1,11 @@
 /**
- * The files and functions of `src/` that one warm `database.query` calls: everything above the
- * driver that a reader has to know who wants to follow a query. V8 counts the calls.
+ * Lists the files and functions of `src/` that one warm `database.query` calls: everything above
+ * the driver that one has to read to follow a query. V8 counts the calls.
  *
- * `deno task bench:path`, on an embedded PostgreSQL or the one that the environment names.
+ * `deno task bench:path`, with an embedded PostgreSQL or the one that the environment configures.
  *
- * Its V8 must not optimize (`--no-opt --no-maglev`, as in the task): a function that has been
- * inlined is not counted.
+ * V8 must not optimize (`--no-opt --no-maglev`, as in the task), because inlined functions are not
+ * counted.
  *
  * @module
  */
@@ -16,22 +16,22 @@ import { DatabaseManager } from "../src/database/mod.ts";
 import { startPostgres } from "../tests/support/postgres.ts";
 import { databaseEnv } from "../tests/support/service.ts";
 
-/** Afterwards there is a connection, and nothing is done for the first time. */
+/** Warm-up: opens a connection and does everything once. */
 const WARM_UP_QUERIES = 200;
-/** The smallest is the path: during others, a timer has fired. */
+/** The smallest measurement counts: during the others, a timer has fired. */
 const ROUNDS = 5;
-/** What V8 calls the function that sets the fields of an object: a part of the constructor. */
+/** V8's name of the function that initializes the fields of an object: part of the constructor. */
 const FIELDS = "<instance_members_initializer>";
 const SOURCE = new URL("../src/", import.meta.url).href;
 
-/** A file of `src/`, and how often each of its functions was called. */
+/** A file of `src/`, with the number of calls of each function. */
 interface CalledFile {
-  /** From the root of the project. */
+  /** Path from the root of the project. */
   readonly path: string;
   readonly functions: readonly { readonly name: string; readonly calls: number }[];
 }
 
-/** Counts the calls of all functions of this isolate. */
+/** Counts the calls of all functions in this isolate. */
 class CallCounter implements Disposable {
   readonly #session = new Session();
 
@@ -45,7 +45,7 @@ class CallCounter implements Disposable {
     return counter;
   }
 
-  /** What has been called in `src/` since the last time. Getters and constructors are functions. */
+  /** Calls in `src/` since the last time. Getters and constructors are functions. */
   async take(): Promise<CalledFile[]> {
     const { result } = await this.#session.post("Profiler.takePreciseCoverage");
     const files: CalledFile[] = [];
@@ -68,7 +68,7 @@ class CallCounter implements Disposable {
   }
 }
 
-/** The first line of a function that has no name. */
+/** The first line of an anonymous function. */
 function beginningOf(source: string): string {
   const [line = ""] = source.split("\n", 1);
   return line.length <= 80 ? line : `${line.slice(0, 79)}…`;
@@ -83,7 +83,7 @@ async function measure(database: DatabaseManager): Promise<readonly CalledFile[]
     await setImmediate();
     await counter.take();
     await query();
-    // What the query leaves for later belongs to it.
+    // Deferred work of the query belongs to it.
     await setImmediate();
     rounds.push(await counter.take());
   }
@@ -100,7 +100,7 @@ await using server = isGiven ? undefined : await startPostgres();
 const { database: config } = loadConfig({ env: server ? databaseEnv(server) : given });
 await using database = new DatabaseManager(config);
 database.start();
-// Queries fail until the first look at the server has ended.
+// Queries fail until the first check of the server has ended.
 await database.ping();
 const files = await measure(database);
 for (const { path, functions } of files) {

@@ -1,14 +1,14 @@
 /**
- * Tells whether a version of Deno is safe for this service, in under five minutes: whether its HTTP/2
- * server keeps connections that have closed (Deno up to 2.9.3 does), and whether it dies when clients
- * leave (from 2.9.4 on it does without a guard; denoland/deno issue 36788). Both are tried on a bare
- * `node:http2` server and on this service's transport, which has the guard.
+ * Tells in under five minutes whether a version of Deno is safe for this service: whether its
+ * HTTP/2 server leaks closed connections (as Deno up to 2.9.3 does), and whether it crashes when
+ * clients disconnect (as from 2.9.4 on without a guard; denoland/deno issue 36788). Tests both a
+ * bare `node:http2` server and the transport of this service, which has the guard.
  *
  *     deno task bench:runtime --deno 2.9.7
  *     deno task bench:runtime --deno /path/to/deno [--processes 10] [--connections 2000]
  *
- * The last line is the verdict. It fails when this service leaks or dies on that Deno. A version comes
- * from npm, as `npx deno@VERSION`.
+ * The last line is the verdict. Fails if this service leaks or crashes on that Deno. A version is
+ * installed from npm, with `npx deno@VERSION`.
  *
  * @module
  */
@@ -19,9 +19,9 @@ import { measureGrowth } from "./connection_growth.ts";
 import { versionOf } from "./load.ts";
 import { bareDeno, type Contender, own } from "./transport_contenders.ts";
 
-/** The smallest leak that is known is 5 KB of heap for each connection. */
+/** The smallest known leak is 5 KB of heap for each connection. */
 const LEAK_HEAP_KB = 2;
-/** Sessions that are alive although their connections have closed, as a part of all. */
+/** Sessions that are alive although their connections have closed, as a fraction of all. */
 const LEAK_SESSIONS = 0.1;
 
 const { values } = parseArgs({
@@ -35,9 +35,9 @@ const processes = Number(values.processes);
 const connections = Number(values.connections);
 const deno = await programOf(values.deno);
 const version = (await versionOf(deno))?.split(" ")[1];
-if (version === undefined) fail(`${deno} is not Deno, or is not there.`);
+if (version === undefined) fail(`${deno} is not a Deno program, or does not exist.`);
 const h2load = await versionOf("h2load") !== undefined;
-console.log(`Trying Deno ${version}${h2load ? "" : "; h2load is not installed, which helps"}.`);
+console.log(`Testing Deno ${version}${h2load ? "" : "; h2load is not installed (recommended)"}.`);
 
 const [bare, product] = [bareDeno(deno), own(deno)];
 const leaks = { bare: await leaksOn(bare), product: await leaksOn(product) };
@@ -58,7 +58,7 @@ function verdict(): string {
   return `${leak}; ${without}; ${guarded}`;
 }
 
-/** Lets clients come and go that say no GOAWAY, and leave calls, which kills no known version. */
+/** Uses clients that send no GOAWAY and abandon calls, which crashes no known version. */
 async function leaksOn(contender: Contender): Promise<boolean> {
   let found = false;
   for (const kind of [SILENT_LEAVERS, WATCHERS]) {
@@ -80,7 +80,7 @@ async function leaksOn(contender: Contender): Promise<boolean> {
   return found;
 }
 
-/** A bare server does a round several times as fast. */
+/** A bare server completes a round several times as fast. */
 async function deathsOf(contender: Contender, rounds: number): Promise<number> {
   let dead = 0;
   for (let trial = 1; trial <= processes; trial++) {
@@ -92,13 +92,13 @@ async function deathsOf(contender: Contender, rounds: number): Promise<number> {
   return dead;
 }
 
-/** A path is taken as it is; a version is fetched, and its program found. */
+/** A path is used as it is; a version is installed, and its program found. */
 async function programOf(nameOrPath: string): Promise<string> {
   if (!/^\d+\.\d+\.\d+/.test(nameOrPath)) return nameOrPath;
   const { success, stdout, stderr } = await new Deno.Command("npx", {
     args: ["-y", `deno@${nameOrPath}`, "eval", "console.log(Deno.execPath())"],
   }).output();
-  if (!success) fail(`Deno ${nameOrPath} cannot be had:\n${new TextDecoder().decode(stderr)}`);
+  if (!success) fail(`Cannot install Deno ${nameOrPath}:\n${new TextDecoder().decode(stderr)}`);
   return new TextDecoder().decode(stdout).trim();
 }
 

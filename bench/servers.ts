@@ -1,17 +1,17 @@
 import { fileURLToPath } from "node:url";
 import { bundleForNode } from "./node_bundle.ts";
 
-/** Where a server answers; both may be the same. */
+/** Addresses of a server; both may be the same. */
 export interface Addresses {
   readonly http1: string;
   readonly http2: string;
 }
 
-/** A server to measure, in a process of its own. */
+/** A server to measure, in a separate process. */
 export interface BenchServer extends AsyncDisposable {
   readonly name: string;
   readonly addresses: Addresses;
-  /** Processor time that the process has used, in seconds; NaN where the system does not tell. */
+  /** CPU time of the process in seconds; NaN if the system does not report it. */
   cpuSeconds(): Promise<number>;
 }
 
@@ -21,9 +21,9 @@ const TICKS_PER_SECOND = 100;
 const ENTRY = fileURLToPath(new URL("./transport_server.ts", import.meta.url));
 
 /**
- * Starts all servers, each transport on each runtime, and gives them to `cleanup`.
+ * Starts all servers, each transport on each runtime, and adds them to `cleanup`.
  *
- * @param node The Node.js program; undefined where there is none.
+ * @param node The Node.js program; undefined if it is not installed.
  */
 export async function startServers(
   node: string | undefined,

@@ -1,11 +1,11 @@
 /**
- * Gives a database manager under load one fault after the other for a long time, and measures what
- * it keeps: memory after garbage collections, connections, and the ledger of its transfers.
+ * Runs a database manager under load through one fault after the other for a long time, and
+ * verifies memory after garbage collections, connections, and the ledger of its transfers.
  *
  * `deno task bench:soak [--minutes 60] [--max-growth 100]`
  *
- * It fails when a connection leaks, when the numbers are wrong, and when the heap grows by more than
- * `--max-growth`, in KiB a fault; by default any growth is only printed.
+ * Fails if a connection leaks, if the ledger is wrong, or if the heap grows by more than
+ * `--max-growth`, in KiB per fault; by default any growth is only printed.
  *
  * @module
  */
@@ -28,9 +28,9 @@ import { startPostgres } from "../tests/support/postgres.ts";
 import { type Fault, FAULTS, type Scene } from "./soak_faults.ts";
 import { slope } from "./statistics.ts";
 
-/** Short, so that an outage is noticed and over soon. */
+/** Short, so that an outage is detected and over soon. */
 const PATIENCE_MS = 1_500;
-/** More than connections, so that some callers wait in the queue whatever happens. */
+/** More than connections, so that some callers always wait in the queue. */
 const CALLERS = 8;
 const MAX_CONNECTIONS = 8;
 const MIB = 2 ** 20;
@@ -43,7 +43,7 @@ const { values } = parseArgs({
 });
 const endsAt = performance.now() + Number(values.minutes) * 60_000;
 
-/** Memory of this process at a moment at which nothing is under way. */
+/** Memory of this process at a moment without operations in progress. */
 interface Sample {
   readonly minutes: number;
   readonly faults: number;
@@ -54,7 +54,7 @@ interface Sample {
 function sample(faults: number): Sample {
   const { gc } = globalThis as { gc?: () => void };
   if (gc === undefined) throw new Error("Run it with --v8-flags=--expose-gc, as the task does");
-  // What finalizers release is gone only after a second one.
+  // Memory that finalizers release is freed only by a second collection.
   for (let time = 0; time < 2; time++) gc();
   const { heapUsed, rss } = Deno.memoryUsage();
   return {
@@ -65,13 +65,13 @@ function sample(faults: number): Sample {
   };
 }
 
-/** One fault under load, from a database at rest to a database at rest; counts the transfers. */
+/** Runs one fault under load, between two states at rest; counts the transfers. */
 async function suffer(
   fault: Fault,
   cycle: number,
   { database, ...scene }: Scene & { readonly database: DatabaseManager },
 ): Promise<Readonly<Record<Outcome, number>>> {
-  // An unknown transfer can arrive late, in the next cycle: the ids tell them apart.
+  // An unknown transfer can commit late, in the next cycle: the ids distinguish them.
   const idOf = (id: string) => `${cycle}-${id}`;
   await using transfers = new LedgerWorkload({
     workers: CALLERS,
@@ -134,9 +134,9 @@ do {
 await database.close();
 await eventually(async () => await server.sessions() === 0, { what: "no session is left" });
 
-// The first ones compile and fill caches.
+// The first samples include compilation and filling caches.
 const steady = samples.slice(Math.ceil(samples.length / 4));
-/** In KiB for each minute or fault. */
+/** In KiB per minute or fault. */
 const growth = (of: "heapMiB" | "rssMiB", by: "minutes" | "faults") =>
   slope(steady.map((one) => ({ x: one[by], y: one[of] }))) * 1024;
 const describeGrowth = (of: "heapMiB" | "rssMiB") =>

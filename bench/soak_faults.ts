@@ -1,18 +1,18 @@
 import type { FaultProxy } from "../tests/support/fault_proxy.ts";
 import type { TestPostgres } from "../tests/support/postgres.ts";
 
-/** What a fault acts upon. */
+/** What a fault affects. */
 export interface Scene {
   readonly server: TestPostgres;
   /** The network between the manager and the server. */
   readonly proxy: FaultProxy;
 }
 
-/** Something that happens to the database, and ends again. */
+/** A temporary failure of the database. */
 export interface Fault {
   readonly name: string;
   readonly begin: (scene: Scene) => Promise<void>;
-  /** Missing when it is over as soon as it has happened. */
+  /** Absent if the fault is over immediately. */
   readonly end?: (scene: Scene) => Promise<void>;
 }
 

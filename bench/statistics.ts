@@ -1,10 +1,10 @@
-/** The value below which a part of the values lies; 0.5 gives the median. */
+/** Returns a quantile of the values; 0.5 for the median. */
 export function quantile(values: readonly number[], part: number): number {
   const sorted = Float64Array.from(values).sort();
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? NaN;
 }
 
-/** By how much `y` grows with `x`: the slope of the straight line with the least squares. */
+/** Slope of `y` over `x` by linear regression (least squares). */
 export function slope(points: readonly { readonly x: number; readonly y: number }[]): number {
   const mean = (of: "x" | "y") => points.reduce((sum, point) => sum + point[of], 0) / points.length;
   const [x, y] = [mean("x"), mean("y")];
@@ -12,7 +12,7 @@ export function slope(points: readonly { readonly x: number; readonly y: number 
   return covariance / points.reduce((sum, point) => sum + (point.x - x) ** 2, 0);
 }
 
-/** The median of the slopes between any two points (Theil and Sen): outliers do not move it. */
+/** The median of the slopes between any two points (Theil and Sen), which is robust to outliers. */
 export function medianSlope(
   points: readonly { readonly x: number; readonly y: number }[],
 ): number {

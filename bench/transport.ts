@@ -1,10 +1,10 @@
 /**
- * Measures this service's transport: Connect with JSON over HTTP/1.1 and gRPC over HTTP/2, beside
- * Connect's own adapter and beside Node.js, all with the same handlers.
+ * Measures the transport of this service: Connect with JSON over HTTP/1.1 and gRPC over HTTP/2,
+ * compared with Connect's adapter and with Node.js, all with the same handlers.
  *
- * The servers take turns in each round, so that noise of the machine hits all of them. Compare the
- * ratios; the absolute numbers are those of one machine at one time. The server's processor time for
- * one request says most on a busy machine.
+ * The servers take turns in each round, so that noise affects all of them. Compare the ratios;
+ * absolute numbers are valid for one machine at one time. On a busy machine, the CPU time of the
+ * server per request is the most reliable number.
  *
  *     deno task bench
  *     deno run -A bench/transport.ts --rounds 9 --seconds 5
@@ -39,7 +39,7 @@ const PROTOCOLS: readonly { title: string; load: Load; address: "http1" | "http2
   },
 ];
 
-/** Above this load per core, other programs decide the result. */
+/** Above this load per core, other programs determine the result. */
 const QUIET_LOAD = 0.25;
 const WARM_UP_S = 2;
 
@@ -57,7 +57,7 @@ const [wrk, h2load, node] = await Promise.all([
   versionOf("node"),
 ]);
 if (wrk === undefined || h2load === undefined) {
-  console.error("The load comes from wrk and h2load. On Debian: apt install wrk nghttp2-client");
+  console.error("Requires wrk and h2load. On Debian: apt install wrk nghttp2-client");
   Deno.exit(1);
 }
 const cores = os.availableParallelism();
@@ -66,7 +66,7 @@ Deno ${Deno.version.deno}, Node.js ${node ?? "not installed"}, ${cores} cores, l
   os.loadavg()[0]!.toFixed(2)
 }; ${values.rounds} rounds of ${values.seconds} s, the servers take turns; medians.`);
 if (os.loadavg()[0]! > QUIET_LOAD * cores) {
-  console.log("Other programs are busy on this machine: the numbers will be noisy.");
+  console.log("This machine is busy: the numbers will be noisy.");
 }
 
 await using cleanup = new AsyncDisposableStack();
@@ -82,7 +82,7 @@ for (const { title, load, address } of PROTOCOLS) {
 }
 
 interface Result extends Measurement {
-  /** Processor time of the server for one request, in microseconds. */
+  /** CPU time of the server per request, in microseconds. */
   readonly cpuMicros: number;
 }
 

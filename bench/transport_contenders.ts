@@ -4,7 +4,7 @@ import { ServerProcess } from "../tests/support/server_process.ts";
 import { versionOf } from "./load.ts";
 import { bundleForNode } from "./node_bundle.ts";
 
-/** A kind of server that a bench starts as often as it needs a fresh process. */
+/** A kind of server, of which a benchmark starts fresh processes. */
 export interface Contender {
   readonly name: string;
   start(options?: ContenderOptions): Promise<ServerProcess>;
@@ -13,14 +13,14 @@ export interface Contender {
 export interface ContenderOptions {
   /** @default false */
   readonly tls?: boolean;
-  /** Settings of the product's transport; a bare server has none. */
+  /** Settings of the transport of this service; bare servers have none. */
   readonly config?: Partial<Omit<ServerConfig, "tls">>;
 }
 
 const BARE = fileURLToPath(new URL("./bare_server.ts", import.meta.url));
 const CERTIFICATES = fileURLToPath(new URL("../tests/support/tls", import.meta.url));
 
-/** This service's transport. */
+/** The transport of this service. */
 export function own(deno?: string): Contender {
   return {
     name: "own",
@@ -33,7 +33,7 @@ export function bareDeno(deno = Deno.execPath()): Contender {
   return bare("bare Deno", [deno, "run", "-A", "--v8-flags=--expose-gc", BARE]);
 }
 
-/** A bare `node:http2` server on Node.js; undefined when that is not installed. */
+/** A bare `node:http2` server on Node.js; undefined if that is not installed. */
 export async function bareNode(): Promise<Contender | undefined> {
   const version = await versionOf("node");
   if (version === undefined) return undefined;
@@ -42,7 +42,7 @@ export async function bareNode(): Promise<Contender | undefined> {
 }
 
 /**
- * The contenders of a bench.
+ * Returns the servers of a benchmark.
  *
  * @param names Which ones, of `own`, `deno` and `node`, separated by commas.
  */
@@ -55,10 +55,10 @@ export async function contenders(names: string): Promise<Contender[]> {
   const found: Contender[] = [];
   for (const name of names.split(",")) {
     const make = makers[name];
-    if (make === undefined) throw new Error(`There is no server "${name}": own, deno or node`);
+    if (make === undefined) throw new Error(`Unknown server "${name}": use own, deno or node`);
     const contender = await make();
     if (contender) found.push(contender);
-    else console.log("Node.js is not installed: its server is left out.");
+    else console.log("Node.js is not installed: its server is skipped.");
   }
   return found;
 }

@@ -1,8 +1,8 @@
 /**
  * One of the servers that `bench/transport.ts` compares, for Deno and, bundled, for Node.js. All
- * have the same health RPCs on a steady checker, and log each request on standard output. The
- * argument says which: `own` is this service's transport, `connect-node` is Connect's adapter on
- * node:http and node:http2. The addresses are printed on standard error, as JSON.
+ * have the same health RPCs with a constant result, and log each request to standard output. The
+ * argument selects the server: `own` is the transport of this service, `connect-node` is Connect's
+ * adapter on node:http and node:http2. The addresses are printed on standard error, as JSON.
  *
  * @module
  */
@@ -77,5 +77,5 @@ function listen(server: http.Server | http2.Http2Server): Promise<string> {
 }
 
 const start = { "own": startOwn, "connect-node": startConnectNode }[process.argv[2] ?? ""];
-if (start === undefined) throw new Error("say which server: own or connect-node");
+if (start === undefined) throw new Error("Usage: transport_server own|connect-node");
 console.error(JSON.stringify(await start()));

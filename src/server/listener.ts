@@ -167,7 +167,7 @@ export class Listener implements AsyncDisposable {
       pacer.begin(request, response);
       options.onRequest(new Http1Exchange(pacer, request, response));
     });
-    // node:http would answer these by itself, unlogged.
+    // node:http would answer these itself, without a log record.
     server.on("checkExpectation", (request, response) => {
       (request.socket as unknown as RequestPacer).begin(request, response);
       response.writeHead(417, { connection: "close" }).end();
