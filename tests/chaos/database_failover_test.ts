@@ -17,7 +17,7 @@ Deno.test("under load: the primary is killed, and its synchronous standby is pro
   await load.finish(pair.standby);
 });
 
-Deno.test("under load: while the primary is away, reads go on from the standby", async () => {
+Deno.test("under load: while the primary is unavailable, the standby serves reads", async () => {
   await using pair = await startReplicationPair({ synchronous: true });
   const { host, port } = pair.standby.database;
   const config = {

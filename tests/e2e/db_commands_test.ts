@@ -103,7 +103,7 @@ Deno.test("db:status says how many migrations are to be applied", async () => {
   assert.match(output, /^Migrations +no version, \d+ pending: run deno task migrate up$/m);
 });
 
-Deno.test("db:psql gives psql everything in its environment, and nothing as an argument", async () => {
+Deno.test("db:psql passes everything to psql in its environment, and nothing as an argument", async () => {
   const directory = await Deno.makeTempDir();
   try {
     // Shows what it was given instead of connecting.

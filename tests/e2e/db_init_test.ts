@@ -128,7 +128,7 @@ Deno.test("a wrong login is told with its settings and without its password", as
   assert.match(missing.output, /DB_ADMIN_USER: is not set/);
 });
 
-Deno.test("names that cannot work are refused before anything is made", async () => {
+Deno.test("invalid names are refused before anything is created", async () => {
   await using server = await startPostgres();
   const env = initEnv(server);
   const same = await runTask("db:init", [], { env: { ...env, DB_MIGRATION_USER: env.DB_USER! } });

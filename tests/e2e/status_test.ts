@@ -106,7 +106,7 @@ Deno.test("status: tells an outage and its end, also by its exit code", async ()
   assert.equal(unreachable.code, 3);
 });
 
-Deno.test("status: a database that takes no writes is exit code 1", async () => {
+Deno.test("status: a read-only database is exit code 1", async () => {
   await using postgres = await startPostgres();
   const { user } = postgres.database;
   await postgres.admin(`alter role ${user} set default_transaction_read_only = on`);

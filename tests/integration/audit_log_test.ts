@@ -69,7 +69,7 @@ Deno.test("a change that is rolled back is not recorded", async () => {
   });
 });
 
-Deno.test("nobody changes the audit log: not the service, its owner or a superuser", async () => {
+Deno.test("the audit log cannot be changed by the service, its owner or a superuser", async () => {
   await using server = await startAudited();
   await withLogin(server.env, "service", async (sql) => {
     await sql`insert into account values (1, 'ann')`;

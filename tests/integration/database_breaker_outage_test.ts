@@ -168,7 +168,7 @@ Deno.test("a frozen server is noticed though every connection hangs in a stateme
   await Promise.all(hanging);
 });
 
-Deno.test("statements that hang in a silent network take no more than their own places", async () => {
+Deno.test("statements that hang in a silent network occupy only their own connections", async () => {
   await using server = await startPostgres();
   await using proxy = await FaultProxy.start(server.database);
   await using test = startManager(server, { hosts: [proxy.address], maxConnections: 2 });

@@ -80,7 +80,7 @@ Deno.test("a ping that others come before is no outage, also while connections a
   assert.deepEqual(opened, []);
 });
 
-Deno.test("a frozen server is noticed by calls that have no limit, though nobody asks how it is", async () => {
+Deno.test("a frozen server is detected by calls without timeout, without health checks", async () => {
   await using server = await startPostgres();
   await using test = startManager(server, { pingTimeoutMs: 1_000, connectTimeoutMs: 1_000 });
   const { database } = test;

@@ -65,7 +65,7 @@ for (const [network, setFault] of Object.entries(networks)) {
   });
 }
 
-Deno.test("an abort while the session is killed gives no unhandled error", async () => {
+Deno.test("an abort while the session is killed causes no unhandled error", async () => {
   await using server = await startPostgres();
   using unhandled = watchUnhandled();
   await using lender = poolLender(server.config());

@@ -212,7 +212,7 @@ Deno.test("an abort ends a connect that hangs", async () => {
   assert.equal((await failure(server.config(), AbortSignal.abort())).code, "ABORTED");
 });
 
-Deno.test("hosts are tried in order until one gives a session", async () => {
+Deno.test("hosts are tried in order until one accepts a session", async () => {
   await using server = await startPostgres();
   using silent = fakeServer(() => {});
   const { port } = server.database;

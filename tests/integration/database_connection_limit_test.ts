@@ -7,7 +7,7 @@ import { PostgreSQLChecker } from "../../src/health/mod.ts";
 
 const LIMIT = 3;
 
-Deno.test("where the server gives fewer connections than the pool may have, callers share those", async () => {
+Deno.test("if the server allows fewer connections than the pool, callers share those", async () => {
   await using server = await startPostgres();
   await server.admin(`alter role ${server.database.user} connection limit ${LIMIT}`);
   await using test = startManager(server, { maxConnections: 10, acquireTimeoutMs: 30_000 });

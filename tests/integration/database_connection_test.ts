@@ -92,7 +92,7 @@ Deno.test("a statement that begins between the socket's error and its close fail
   socket.destroy();
 });
 
-Deno.test("a transaction never goes on in another session", async () => {
+Deno.test("a transaction never continues in another session", async () => {
   await using server = await startPostgres();
   await using connection = await connect(server.config());
   await connection.sql`create table step (number int)`;

@@ -33,7 +33,7 @@ async function startPairManager(pair: ReplicationPair): Promise<TestManager> {
 const count = (database: DatabaseManager) =>
   database.query({ access: "read" })<{ n: number }>`select count(*)::int as n from account`;
 
-Deno.test("the primary is killed: reads go on, writes fail; the standby is promoted: writes go on", async () => {
+Deno.test("the primary is killed: reads continue, writes fail; the standby is promoted: writes succeed", async () => {
   await using pair = await startReplicationPair();
   using unhandled = watchUnhandled();
   await using test = await startPairManager(pair);
@@ -104,7 +104,7 @@ Deno.test("a switchover: the old primary comes back as a standby, and is not wri
   await database.query`insert into account values (2)`;
 });
 
-Deno.test("with the hosts alone: reads go on from the standby, and writes where it is promoted", async () => {
+Deno.test("with DB_HOST alone: the standby serves reads, and writes after its promotion", async () => {
   await using pair = await startReplicationPair();
   await using test = startManager(pair.primary, { hosts: pair.hosts });
   const { database } = test;
@@ -153,7 +153,7 @@ Deno.test("while the primary is looked for at the start, a write waits for it", 
   await untilMode(database, "READ_WRITE");
 });
 
-Deno.test("no server is left: nothing goes on; either one makes a difference when it comes back", async () => {
+Deno.test("no server is left: all calls fail, until either one is back", async () => {
   await using pair = await startReplicationPair();
   await using test = await startPairManager(pair);
   const { database } = test;
@@ -201,7 +201,7 @@ Deno.test("a read host that is promoted still takes no write", async () => {
   assert.deepEqual([...await count(database)], [{ n: 0 }]);
 });
 
-Deno.test("a demoted primary in the place of the old one: reads go on, until it is promoted", async () => {
+Deno.test("a standby in the place of the primary: reads only, until it is promoted", async () => {
   await using pair = await startReplicationPair();
   // The standby takes any role, as one address in front of a cluster would.
   await using test = startManager(pair.standby);

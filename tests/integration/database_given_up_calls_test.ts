@@ -23,7 +23,7 @@ async function giveUp(
   await failed;
 }
 
-Deno.test("a caller that gives up is no news of a database that ends its statement", async () => {
+Deno.test("an aborted call does not count as a database failure", async () => {
   await using server = await startPostgres();
   await using test = startManager(server);
   const { database } = test;

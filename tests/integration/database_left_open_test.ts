@@ -85,7 +85,7 @@ const LEAVES_NOTHING: readonly ((database: DatabaseManager) => PromiseLike<unkno
 ];
 
 for (const leave of LEAVES_OPEN) {
-  Deno.test(`a transaction left open is nobody else's: ${leave.name}`, async () => {
+  Deno.test(`a transaction left open does not affect the next caller: ${leave.name}`, async () => {
     await using server = await createDatabase();
     await using test = await startWithTable(server);
     await refusesToLeaveOpen(server, test, leave);

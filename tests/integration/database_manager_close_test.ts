@@ -113,7 +113,7 @@ Deno.test("close with read hosts leaves no session on either", async () => {
   await untilNoSessions(server);
 });
 
-Deno.test("close lets work finish, and turns away who waits", async () => {
+Deno.test("close lets work finish, and rejects waiting callers", async () => {
   await using server = await startPostgres();
   await using test = startManager(server, { maxConnections: 1 });
   const { database } = test;

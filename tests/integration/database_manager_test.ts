@@ -67,7 +67,7 @@ Deno.test("a ping tells how long it took, and whether the database takes writes"
   await assert.rejects(test.database.query`create table x ()`, { code: "READ_ONLY" });
 });
 
-Deno.test("a ping that nobody wants any more costs no connection", async () => {
+Deno.test("an aborted ping costs no connection", async () => {
   await using server = await createDatabase();
   await using test = startManager(server);
   const { database } = test;

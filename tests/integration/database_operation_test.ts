@@ -32,7 +32,7 @@ Deno.test("statements fail with typed errors, for the work and for its caller", 
   assert.equal(lender.pool.stats().openedCount, 1);
 });
 
-Deno.test("what is no database error is passed on as it is", async () => {
+Deno.test("an error that is not a database error is passed on unchanged", async () => {
   await using server = await createDatabase();
   await using lender = poolLender(server.config());
   // With codes that mean an outage when they come from the database's own socket.
@@ -54,7 +54,7 @@ Deno.test("what is no database error is passed on as it is", async () => {
   }
 });
 
-Deno.test("a statement that nobody waits for belongs to the operation", async () => {
+Deno.test("a statement that is not awaited belongs to the operation", async () => {
   await using server = await createDatabase();
   await using lender = poolLender(server.config({ maxConnections: 1 }));
   await createTable(lender);

@@ -114,7 +114,7 @@ Deno.test("under random load, cancellations and killed backends, the statistics 
   assert.deepEqual(unhandled.reasons, []);
 });
 
-Deno.test("with no more room than the pool's own, the server refuses no connection", async () => {
+Deno.test("with room for the pool only, the server refuses no connection", async () => {
   // Three slots are the superuser's; only polite closes, which free a slot before the next opens.
   const settings = { max_connections: String(MAX_OPEN + 3), superuser_reserved_connections: "3" };
   await using server = await startPostgres({ settings });

@@ -76,7 +76,7 @@ Deno.test("the wait for a read-only server's writes does not hammer one that rej
   await eventually(() => database.accessMode === "READ_WRITE");
 });
 
-Deno.test("callers do not hammer a server that rejects the login while open connections work", async () => {
+Deno.test("callers do not retry a rejected login while open connections work", async () => {
   await using server = await startPostgres();
   await using proxy = await FaultProxy.start(server.database);
   await using test = startManager(server, { hosts: [proxy.address], ...DELAYS });

@@ -237,7 +237,7 @@ for (const [where, run] of Object.entries(TAGS)) {
     assert.equal(database.poolStats().openedCount, 1);
   });
 
-  Deno.test(`a statement that nobody waits for undoes everything and is named, in ${where}`, async () => {
+  Deno.test(`a statement that is never awaited rolls back everything and is named, in ${where}`, async () => {
     await using server = await createDatabase();
     await using test = await start(server);
     const { database } = test;
@@ -265,7 +265,7 @@ for (const [where, run] of Object.entries(TAGS)) {
   });
 }
 
-Deno.test("a transaction begun by hand is undone with a statement that nobody waits for", async () => {
+Deno.test("a transaction begun by hand is rolled back after a statement that is never awaited", async () => {
   await using server = await createDatabase();
   await using test = await start(server);
   await assert.rejects(

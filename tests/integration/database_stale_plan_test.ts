@@ -34,7 +34,7 @@ async function connectStale(
   return connection;
 }
 
-Deno.test("a statement whose plan is stale gives its rows when it is alone", async () => {
+Deno.test("a single statement with a stale plan returns its rows", async () => {
   await using server = await createDatabase();
   for (const stale of STALE) {
     await using connection = await connectStale(server, stale);

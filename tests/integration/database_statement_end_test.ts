@@ -48,7 +48,7 @@ Deno.test("every statement ends, wherever its session is cut", async () => {
   assert.deepEqual(unhandled.reasons, []);
 });
 
-Deno.test("an idle session that the server ends is closed before its process has gone", async () => {
+Deno.test("an idle session that the server terminates is closed before its backend has exited", async () => {
   await using server = await startPostgres();
   // Passes everything on but the end of the stream.
   using slowToLeave = fakeServer(async (client: Deno.Conn) => {

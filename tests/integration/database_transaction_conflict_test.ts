@@ -59,7 +59,7 @@ async function skew(tx: Transaction, party: number, meet: () => Promise<void>): 
   await increment(tx, party === 0 ? 1 : 2);
 }
 
-Deno.test("a deadlock is an error of its own, and is repeated when that is allowed", async () => {
+Deno.test("a deadlock has its own error code, and is retried if retries are allowed", async () => {
   await using test = await setUp();
   const once = await conflict(test.lender, {}, deadlock);
   assert.deepEqual(once, { codes: ["DEADLOCK", "committed"], attempts: 2 });
@@ -71,7 +71,7 @@ Deno.test("a deadlock is an error of its own, and is repeated when that is allow
   assert.deepEqual(await balances(test.server), [3, 3]);
 });
 
-Deno.test("a serialization failure is an error of its own, and is repeated when that is allowed", async () => {
+Deno.test("a serialization failure has its own error code, and is retried if retries are allowed", async () => {
   await using test = await setUp();
   const isolation = "serializable";
   const once = await conflict(test.lender, { isolation }, skew);

@@ -26,7 +26,7 @@ const STATEMENTS = 5;
 /** The driver once forgot a statement in one of 70 kills. */
 const ROUNDS = 8;
 
-Deno.test("a transaction never goes on in another session, whenever its own is killed", async (t) => {
+Deno.test("a transaction never continues in another session, whenever its own is killed", async (t) => {
   await using server = await startPostgres();
   using unhandled = watchUnhandled();
   await using lender = poolLender(server.config());

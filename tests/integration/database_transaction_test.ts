@@ -24,7 +24,7 @@ async function entries(server: TestDatabase): Promise<number[]> {
   return rows.map(({ id }) => id);
 }
 
-Deno.test("a transaction commits, and gives the result of its function", async () => {
+Deno.test("a transaction commits, and returns the result of its function", async () => {
   await using test = await setUp();
   const result = await runTransaction(test.lender, async (tx) => {
     await insert(tx, 1);
@@ -77,7 +77,7 @@ Deno.test("a timeout and an abort roll back, and keep the connection", async () 
   assert.equal(test.lender.pool.stats().openedCount, 1);
 });
 
-Deno.test("a transaction that was rolled back by the abort cannot succeed any more", async () => {
+Deno.test("a transaction that was rolled back by the abort cannot succeed", async () => {
   await using test = await setUp();
   const abort = new AbortController();
   await assert.rejects(

@@ -85,7 +85,7 @@ Deno.test("a server whose postmaster was killed can be started again", async () 
   assert.equal(server.superuser.port, port);
 });
 
-Deno.test("a stale pid file does not stop a start, whoever has that pid now", async () => {
+Deno.test("a stale pid file does not prevent a start, even if another process has that pid", async () => {
   await using directory = await directoryWithCluster();
   await using server = serverIn(directory);
   await server.start();

@@ -174,7 +174,7 @@ Deno.test("GrpcChecker: a kept connection that dies under the next check is repl
   assert.equal(relay.connections, 2);
 });
 
-Deno.test("GrpcChecker: disposed during a check, it ends that and opens no connection any more", async () => {
+Deno.test("GrpcChecker: disposal during a check ends it and opens no further connection", async () => {
   await using peer = await serving();
   let isAsked = false;
   let isSilent = false;

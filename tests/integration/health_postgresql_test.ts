@@ -196,7 +196,7 @@ Deno.test("a frozen database is UNHEALTHY within the ping timeout", async () => 
   await service.connected();
 });
 
-Deno.test("a wrong password is UNHEALTHY, and nobody is told it", async () => {
+Deno.test("a wrong password is UNHEALTHY, and is not disclosed", async () => {
   await using server = await startPostgres();
   const { password, ...database } = server.config();
   assert(password !== undefined);

@@ -127,7 +127,7 @@ Deno.test("one continues where the other has stopped, and there are no warnings"
   });
 });
 
-Deno.test("a statement that cannot run in a transaction has a file of its own", async () => {
+Deno.test("a statement that cannot run in a transaction needs a separate file", async () => {
   await using server = await startPostgres();
   await using folder = await migrationFolder({
     "1_a.up.sql": "create table account (id int);",

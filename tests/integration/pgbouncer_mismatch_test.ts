@@ -52,7 +52,7 @@ pgBouncerTest("session mode is not mistaken for transaction mode", async () => {
   }
 });
 
-pgBouncerTest("in transaction mode the schema must be the role's own", async () => {
+pgBouncerTest("in transaction mode the search path must be set for the role", async () => {
   await using server = await startPostgres();
   await server.admin("create schema treasury authorization treasury_user");
   await using bouncer = await startPgBouncer(server, "transaction");

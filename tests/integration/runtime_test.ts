@@ -7,7 +7,7 @@ import { ROOT, startService } from "../support/service.ts";
 /** A database that nobody has: enough for what does not need one. */
 const env = { DB_HOST: "127.0.0.1", DB_PORT: "1" };
 
-Deno.test("a service on a version of Deno that leaks says so, and goes on", async () => {
+Deno.test("a service on a Deno version that leaks logs a warning and runs", async () => {
   const preload = join(ROOT, "tests/support/leaking_deno.ts");
   await using service = await startService({ env, preload });
   const warnings = service.logs.filter(({ event }) => event === "runtime.unsafe");

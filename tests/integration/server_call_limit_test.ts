@@ -115,7 +115,7 @@ Deno.test("call limit: every place is free again, however a call ended", async (
   await eventually(() => server.server.calls.inProgress === 0, { what: "all places are free" });
 });
 
-Deno.test("call limit: an answer that its client does not take is given up", async () => {
+Deno.test("call limit: an answer that its client does not read is abandoned", async () => {
   await using server = await startServer({ ...WITHOUT_TIMEOUTS, idleTimeoutMs: 400 });
   await using socket = await RawSocket.connect(server.port);
   socket.write(Buffer.concat([PREFACE, settings([[4, 0]]), grpcCall(1, GET_HEALTH_PATH)]));
@@ -133,7 +133,7 @@ Deno.test("call limit: an answer that its client does not take is given up", asy
   await eventually(() => server.server.calls.inProgress === 0, { what: "its place is free" });
 });
 
-Deno.test("call limit: a stream that waits for news is not given up", async () => {
+Deno.test("call limit: a stream that waits for events is not abandoned", async () => {
   await using server = await startServer({ ...WITHOUT_TIMEOUTS, idleTimeoutMs: 200 });
   await using connection = new RpcConnection(server.url, WIRES.at(-1)!);
   const leaving = new AbortController();
@@ -195,7 +195,7 @@ Deno.test("reserve: probes are answered above the limit of connections, others r
   assert.equal((await first.readResponse()).status, 200);
 });
 
-Deno.test("reserve: whoever comes last gets in, however many idle ones there are", async () => {
+Deno.test("reserve: the newest connection is accepted, however many idle ones there are", async () => {
   await using server = await startServer({ ...WITHOUT_TIMEOUTS, maxConnections: 1 });
   await using stack = new AsyncDisposableStack();
   for (let count = 0; count < 100; count++) stack.use(await RawSocket.connect(server.port));

@@ -126,7 +126,7 @@ Deno.test("database faults: an outage is 503 until the server is back", async ()
   });
 });
 
-Deno.test("database faults: a database that takes no writes is FAILED_PRECONDITION", async () => {
+Deno.test("database faults: a read-only database is FAILED_PRECONDITION", async () => {
   await using postgres = await startPostgres();
   await using manager = startManager(postgres);
   await using server = await startServer({}, accountRoutes(manager.database));

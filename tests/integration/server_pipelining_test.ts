@@ -194,7 +194,7 @@ Deno.test("pipelining: an HTTP/1.0 request needs no Host", async () => {
   await socket.closedByServer();
 });
 
-Deno.test("pipelining: an expectation that nobody meets gets 417", async () => {
+Deno.test("pipelining: an unsupported Expect header gets 417", async () => {
   await using server = await startServer();
   await using socket = await RawSocket.connect(server.port);
   socket.write(post(PATH, "{}", { Expect: "miracles" }));

@@ -78,7 +78,7 @@ for (const service of [ServerReflection, ServerReflectionV1Alpha as unknown as R
     }
   });
 
-  Deno.test(`reflection ${version}: what is unknown is NOT_FOUND, and the stream goes on`, async () => {
+  Deno.test(`reflection ${version}: an unknown symbol is NOT_FOUND, and the stream continues`, async () => {
     const answers = await ask(
       service,
       { case: "fileContainingSymbol", value: "treasury.v1.Missing" },

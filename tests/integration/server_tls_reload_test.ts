@@ -102,7 +102,7 @@ for (const way of WAYS_OF_WRITING) {
   });
 }
 
-Deno.test("TLS reload: a broken pair is logged, and the one from before goes on", async () => {
+Deno.test("TLS reload: an invalid pair is logged, and the previous one stays in use", async () => {
   await using folder = await TlsFolder.create("overwrite", FIRST);
   await using server = await startWithFiles(folder);
   const failures = () => server.logs.filter(({ event }) => event === "tls.reload_failed");

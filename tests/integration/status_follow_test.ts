@@ -54,7 +54,7 @@ Deno.test("status: something else at the URL is told from a service that is down
   assert.deepEqual(sighting, { problem: "the server is not a Treasury Service" });
 });
 
-Deno.test("status: a stream that has gone silent is opened again", async () => {
+Deno.test("status: a silent stream is reopened", async () => {
   await using server = await startServer(); // its stream has one message, and stays open
   const stop = new AbortController();
   const options = { url: server.url.href, signal: stop.signal, silenceTimeoutMs: 50 };

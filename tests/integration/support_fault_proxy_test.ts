@@ -162,7 +162,7 @@ Deno.test("silence to the server: it gets the statement after resume", async () 
   await Promise.all([sql.end(), other.end()]);
 });
 
-Deno.test("in silence the server does not learn that the client has gone", async () => {
+Deno.test("in a silent network the server does not notice that the client has disconnected", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: await findFreePort() });
   await using proxy = await FaultProxy.start({ host: "127.0.0.1", port: listener.addr.port });
   for (const ending of ["close", "reset"] satisfies Ending[]) {

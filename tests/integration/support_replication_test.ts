@@ -31,7 +31,7 @@ Deno.test("the standby has the primary's data and refuses writes", async () => {
   assert.equal(await pair.standby.sessions(), 0);
 });
 
-Deno.test("the primary dies: the standby goes on reading, and after promotion writing", async () => {
+Deno.test("the primary is killed: the standby serves reads, and after promotion writes", async () => {
   await using pair = await startPairWithTable();
   await write(pair.primary, "a");
   await pair.waitForReplay();

@@ -43,7 +43,7 @@ Deno.test("a listener that throws stops neither the others nor the caller", () =
   assert.deepEqual([errors, heard], [[fault, fault], ["a", "b"]]);
 });
 
-Deno.test("what a listener throws is an uncaught error where nobody takes it", async () => {
+Deno.test("an error of a listener is an uncaught error without an error handler", async () => {
   const uncaught = Promise.withResolvers<unknown>();
   const onError = (event: ErrorEvent) => {
     event.preventDefault();

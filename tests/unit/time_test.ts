@@ -63,7 +63,7 @@ Deno.test("Deadline: aborts when its time is over, with the error that it was gi
   assert.equal(deadline.signal.reason, late);
 });
 
-Deno.test("Deadline: without an error of its own it aborts as AbortSignal.timeout does", () => {
+Deno.test("Deadline: without a custom error it aborts as AbortSignal.timeout does", () => {
   const clock = new FakeClock();
   using deadline = new Deadline({ timeoutMs: 100, clock });
   clock.advance(100);

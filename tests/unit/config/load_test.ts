@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { loadConfig } from "../../../src/config/mod.ts";
 import { errorOf, problemsOf } from "./problems_of.ts";
 
-Deno.test("an empty environment gives the defaults of the specification", () => {
+Deno.test("an empty environment results in the defaults of the specification", () => {
   assert.deepEqual(loadConfig({ env: {} }), {
     database: {
       hosts: [{ host: "localhost", port: 5432 }],

@@ -165,7 +165,7 @@ Deno.test("the driver's errors have the name that they are told apart by", () =>
   assert.equal(classify(error).code, "AUTHENTICATION_FAILED");
 });
 
-Deno.test("an abort gives its own reason when that is a DatabaseError, else ABORTED", () => {
+Deno.test("an abort throws its reason if that is a DatabaseError, else ABORTED", () => {
   const reason = new DatabaseError("PING_TIMEOUT");
   assert.equal(abortReason(AbortSignal.abort(reason)), reason);
   assert.equal(abortReason(AbortSignal.abort()).code, "ABORTED");

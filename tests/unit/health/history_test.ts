@@ -127,7 +127,7 @@ Deno.test("history: a shutdown is an event of the service", async () => {
   assert.deepEqual([last?.dependency, last?.message], [ALL, "Service is shutting down"]);
 });
 
-Deno.test("history: disposed, it hears no more", async () => {
+Deno.test("history: after disposal it records no more events", async () => {
   const { ledger, registry, history } = setUp();
   await registry.check();
   const { length } = history.events();

@@ -36,7 +36,7 @@ function gateFor(clientCa: string) {
   return { gate, logs, time, mayResume };
 }
 
-Deno.test("client gate: only what has passed a whole handshake may resume", () => {
+Deno.test("client gate: only a session with a full handshake may resume", () => {
   const { gate, logs, mayResume } = gateFor(pem("ca"));
   assert.equal(mayResume("client"), false);
   assert.equal(gate.admits(connection("client")), true);
@@ -57,7 +57,7 @@ Deno.test("client gate: a session does not outlive its certificate", () => {
   assert.equal(mayResume("client-expired"), false);
 });
 
-Deno.test("client gate: an authority that is gone takes only its own sessions along", () => {
+Deno.test("client gate: removing a CA invalidates only its own sessions", () => {
   const { gate, mayResume } = gateFor(pem("ca") + pem("other-ca"));
   for (const name of ["client", "client-other"]) gate.admits(connection(name));
   gate.trust(pem("other-ca") + pem("ca"));
@@ -66,7 +66,7 @@ Deno.test("client gate: an authority that is gone takes only its own sessions al
   assert.deepEqual([mayResume("client"), mayResume("client-other")], [false, true]);
 });
 
-Deno.test("client gate: a handshake that began before an authority went gives no right to resume", () => {
+Deno.test("client gate: a handshake that began before a CA was removed may not be resumed", () => {
   const { gate, time, mayResume } = gateFor(pem("ca") + pem("other-ca"));
   gate.trust(pem("other-ca"));
   time.now = HANDSHAKE_TIMEOUT_MS - 1;
@@ -78,7 +78,7 @@ Deno.test("client gate: a handshake that began before an authority went gives no
   assert.equal(mayResume("client"), true);
 });
 
-Deno.test("client gate: who shows none, or what nobody can read, stays out", () => {
+Deno.test("client gate: a missing or unreadable certificate is rejected", () => {
   const { gate, logs } = gateFor(pem("ca"));
   assert.equal(gate.admits(connection(undefined)), false);
   const unreadable = Object.assign(connection("client"), {

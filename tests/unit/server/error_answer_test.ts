@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { grpcStatus } from "../../../src/server/error_answer.ts";
 
-Deno.test("gRPC message: only what the protocol asks for stays escaped", () => {
+Deno.test("gRPC message: only what the protocol requires stays escaped", () => {
   for (
     const [text, expected] of [
       ["unknown path /a.b/C", "unknown path /a.b/C"],

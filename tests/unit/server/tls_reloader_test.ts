@@ -136,7 +136,7 @@ for (
   });
 }
 
-Deno.test("TLS files: one that is gone is logged once, and again when it is gone again", async () => {
+Deno.test("TLS files: a missing file is logged once, and again when it disappears again", async () => {
   await using test = await reloaderOf();
   for (let round = 1; round <= 2; round++) {
     await Deno.remove(test.folder.file("key"));

@@ -54,7 +54,7 @@ Deno.test("turns: a turn is shared among many, and no turn does it all", async (
   assert.ok(turnsTaken > 1);
 });
 
-Deno.test("turns: nobody is called back after the end", async () => {
+Deno.test("turns: no callback after disposal", async () => {
   const turns = new Turns();
   turns.wait(() => assert.fail("it has ended"));
   turns[Symbol.dispose]();

@@ -28,7 +28,7 @@ Deno.test("words: a moment names its time zone", () => {
   assert.ok(moment(time).endsWith(zone), moment(time));
 });
 
-Deno.test("words: every status has a symbol and a word of its own", () => {
+Deno.test("words: every status has a distinct symbol and word", () => {
   const statuses = [
     ServiceStatus.SERVICE_STATUS_UNSPECIFIED,
     ServiceStatus.HEALTHY,

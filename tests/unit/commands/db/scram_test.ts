@@ -12,7 +12,7 @@ Deno.test("a verifier is the one of RFC 7677, section 3", () => {
   );
 });
 
-Deno.test("every verifier has a salt of its own", () => {
+Deno.test("every verifier has its own salt", () => {
   assert.notEqual(scramVerifier("pencil"), scramVerifier("pencil"));
 });
 

@@ -6,7 +6,7 @@ import {
 } from "../../../../src/database/circuit_breaker/mod.ts";
 import { DOWN, make, testBreaker } from "./support.ts";
 
-Deno.test("execute gives the result or the error of the operation, and counts it", async () => {
+Deno.test("execute returns the result or throws the error of the operation, and counts it", async () => {
   const { breaker } = testBreaker();
   assert.equal(await breaker.execute(() => Promise.resolve(1)), 1);
   await assert.rejects(breaker.execute(() => Promise.reject(DOWN)), DOWN);
@@ -53,7 +53,7 @@ Deno.test("a permit counts once, and none that is disposed untold", () => {
   assert.deepEqual([consecutiveFailures, window.calls], [1, 1]);
 });
 
-Deno.test("a classification that throws gives the probe's place back", () => {
+Deno.test("a classification that throws releases the probe's permit", () => {
   const test = testBreaker({
     isIgnored: (error) => {
       if (error !== DOWN) throw new TypeError("a fault of the caller");

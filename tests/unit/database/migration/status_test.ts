@@ -42,7 +42,7 @@ Deno.test("a file below the applied version is out of order, unless golang-migra
   assert.deepEqual(kinds(files, 3, []), []);
 });
 
-Deno.test("a file that is missing or has changed gives a warning", () => {
+Deno.test("a file that is missing or has changed causes a warning", () => {
   const history = [entry(1), entry(2)];
   assert.deepEqual(kinds([migration(2)], 2, history), ["missing 1"]);
   assert.deepEqual(kinds([migration(1, "other"), migration(2)], 2, history), ["changed 1"]);

@@ -85,7 +85,7 @@ Deno.test("a check that hangs has failed after its time", async () => {
   assert.notEqual(await acquired, first);
 });
 
-Deno.test("a check serves the first in the queue, and its result is kept when nobody waits", async () => {
+Deno.test("the resource of a check is kept when its waiter has given up", async () => {
   const test = checkedPool({ max: 2 });
   const [, checked] = await twoStale(test);
   const controller = new AbortController();

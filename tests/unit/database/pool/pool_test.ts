@@ -38,7 +38,7 @@ Deno.test("with nothing but a way to open, it opens ten at most and keeps what i
   assert.deepEqual(new Set(opened.map(({ ending }) => ending)), new Set(["close"]));
 });
 
-Deno.test("a limit that would serve nobody is rejected by its name", () => {
+Deno.test("an invalid limit is rejected by its name", () => {
   assert.throws(() => testPool({ max: 0 }), { name: "RangeError", message: /max must .* is 0/ });
   assert.throws(() => testPool({ maxConnecting: NaN }), /maxConnecting must be at least 1/);
 });
@@ -108,7 +108,7 @@ Deno.test("an acquire that takes too long fails, and its opening serves the next
   assert.equal(await next, resource);
 });
 
-Deno.test("an opening that nobody waits for any more is kept as idle", async () => {
+Deno.test("a resource whose caller has given up is kept as idle", async () => {
   const test = testPool();
   const controller = new AbortController();
   const acquired = test.pool.acquire({ signal: controller.signal });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { settle } from "../fake_clock.ts";
 import { ACQUIRE_TIMEOUT_MS, acquireOne, type TestPool, testPool } from "./fake_resource.ts";
 
-Deno.test("when too many wait, the next caller is turned away at once", async () => {
+Deno.test("when the queue is full, the next caller is rejected immediately", async () => {
   const test = testPool({ max: 1, acquireQueueLimit: 2 });
   const held = await acquireOne(test);
   const waits = [test.pool.acquire(), test.pool.acquire()];
@@ -88,7 +88,7 @@ Deno.test("no more than maxConnecting are opened at the same time", async () => 
   assert.deepEqual(await Promise.all(waits.slice(1)), opened);
 });
 
-Deno.test("a failed opening fails nobody when another is under way for everyone", async () => {
+Deno.test("a failed open fails no caller while another one is in progress", async () => {
   const test = testPool();
   const controller = new AbortController();
   const left = test.pool.acquire({ signal: controller.signal });
@@ -123,7 +123,7 @@ Deno.test("waits share a timer, and each ends at its own time", async () => {
   assert.equal(test.clock.pending, 0);
 });
 
-Deno.test("waiters can be turned away together, and the pool goes on", async () => {
+Deno.test("waiters can be rejected together, and the pool keeps working", async () => {
   const test = testPool({ max: 1 });
   const held = await acquireOne(test);
   const waits = [test.pool.acquire(), test.pool.acquire({ timeoutMs: 5 })];

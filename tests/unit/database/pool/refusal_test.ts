@@ -16,7 +16,7 @@ function fullPool(): TestPool & { readonly refusals: unknown[] } {
   return { ...test, refusals };
 }
 
-Deno.test("a refused opening fails nobody while something is in use: its callers share that", async () => {
+Deno.test("a refused open fails no caller while a resource is in use: the callers share it", async () => {
   const test = fullPool();
   const held = await acquireOne(test);
   const waits = [test.pool.acquire(), test.pool.acquire()];
