@@ -181,8 +181,8 @@ export class SharedTimeout<T> {
  * Settles like `promise`, or rejects with the reason of the signal as soon as it aborts. The
  * promise itself is not stopped; its later result or error is ignored.
  *
- * @param reasonOf Makes the error to reject with; default: the signal's reason.
- * @throws What `promise` rejects with, or the signal's reason.
+ * @param reasonOf Creates the error to reject with. Default: the reason of the signal.
+ * @throws The error of `promise`, or the reason of the signal.
  */
 export async function abortable<T>(
   promise: Promise<T>,
@@ -206,7 +206,7 @@ export async function abortable<T>(
  * Waits for at most {@linkcode MAX_TIMER_MS}.
  *
  * @param reasonOf As for {@linkcode abortable}.
- * @throws The signal's reason, when it aborts first.
+ * @throws The reason of the signal, if it aborts first.
  */
 export async function sleep(
   delayMs: number,

@@ -9,8 +9,8 @@ export type OperationName = "query" | "connection" | "transaction" | "ping";
 export type PoolName = "primary" | "read";
 
 /**
- * Hears what the database layer does, for metrics and traces. Every call runs through its hooks, so
- * they must be fast and must not throw. Without an observer nothing is measured.
+ * Hooks for metrics and traces of the database layer. They run in every call, so they must be fast
+ * and must not throw. Without an observer, nothing is measured.
  */
 export interface DatabaseObserver {
   /**
@@ -18,18 +18,18 @@ export interface DatabaseObserver {
    * inside the hook, which can set an asynchronous context for it, such as that of a span.
    */
   readonly operation: <T>(name: OperationName, run: () => Promise<T>) => Promise<T>;
-  /** Gives the observer of one pool. Called once for each, when the manager is made. */
+  /** Returns the observer of a pool; called once for each pool, when the manager is created. */
   readonly pool: (name: PoolName) => PoolObserver;
 }
 
 /**
- * Hears what one pool has done, in the asynchronous context of the caller for whom it was done.
- * Durations are in milliseconds.
+ * Hooks of a pool, called in the asynchronous context of the caller that they concern. Durations
+ * are in milliseconds.
  */
 export interface PoolObserver {
   /** A caller acquired a connection. */
   readonly acquired: (waitedMs: number) => void;
-  /** A caller got no connection. */
+  /** A caller failed to acquire a connection. */
   readonly acquireFailed: (waitedMs: number, error: unknown) => void;
   /** A caller released its connection. */
   readonly released: (usedMs: number) => void;
@@ -48,7 +48,7 @@ export interface PoolObserver {
   readonly sending?: StatementObserver | undefined;
 }
 
-/** Tells the observer of one acquire and release, which `lend` does. */
+/** Reports an acquire and release by `lend` to the observer. */
 export async function observeLending<T>(
   observer: PoolObserver,
   clock: Clock,
@@ -71,7 +71,7 @@ export async function observeLending<T>(
   }
 }
 
-/** Tells the observer of one opening of a connection, which `open` does. */
+/** Reports the opening of a connection by `open` to the observer. */
 export async function observeOpening<T>(
   observer: PoolObserver,
   clock: Clock,

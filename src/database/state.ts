@@ -20,7 +20,7 @@ export interface DatabaseStatus {
   readonly accessMode: AccessMode;
   /** Why it is disconnected. */
   readonly outage: DatabaseError | undefined;
-  /** Why nothing may be written although the server takes writes: the schema is dirty. */
+  /** Why writes are blocked although the server accepts them: the schema is dirty. */
   readonly writesBlockedBy?: DatabaseError | undefined;
 }
 
@@ -36,8 +36,8 @@ export interface StateChange extends DatabaseStatus {
 export type StateListener = (change: StateChange) => void;
 
 /**
- * Holds the last status, and logs and passes on each change of it, once, however many attempts fail.
- * It decides nothing: the manager reports to it.
+ * Holds the current status, logs its changes and emits them to listeners. A change is logged once,
+ * regardless of the number of failed attempts.
  */
 export class StateHolder {
   readonly #logger: Logger;
@@ -71,7 +71,7 @@ export class StateHolder {
     return this.#changes.subscribe(listener);
   }
 
-  /** Reports the present status; what has not changed is neither logged nor passed on. */
+  /** Sets the current status; an unchanged status has no effect. */
   update(status: DatabaseStatus): void {
     const previous = this.#status;
     this.#status = status;
@@ -96,7 +96,7 @@ export class StateHolder {
         this.#lostAt = this.#now();
         return this.#logger.error(
           { event: "database.lost", ...describe(status) },
-          `Lost the database${adviceOn(status.outage)}`,
+          `Lost the connection to the database${adviceOn(status.outage)}`,
         );
       case "closed":
         this.#connectedAt = undefined;
@@ -124,11 +124,11 @@ export class StateHolder {
   #logFailure(status: DatabaseStatus): void {
     this.#logger.warn(
       { event: "database.connect_failed", ...describe(status) },
-      `The database cannot be used${adviceOn(status.outage) || "; trying again"}`,
+      `The database is unavailable${adviceOn(status.outage) || "; retrying"}`,
     );
   }
 
-  /** A full outage and its end are logged as such. */
+  /** A full outage and its end are logged separately. */
   #logAccess(status: DatabaseStatus, previous: DatabaseStatus): void {
     const { accessMode, outage } = status;
     if (accessMode === "READ_ONLY") {
@@ -146,13 +146,15 @@ export class StateHolder {
 
 function readOnly({ outage, writesBlockedBy }: DatabaseStatus): string {
   if (outage !== undefined) {
-    return "The primary cannot be used: reads go to a read host, writes fail";
+    return "The primary is unavailable: reads go to a read host, writes fail";
   }
-  if (writesBlockedBy === undefined) return "The database refuses writes; reads still work";
-  return `Writes are blocked, reads still work: ${writesBlockedBy.message}`;
+  if (writesBlockedBy === undefined) {
+    return "The database is read-only: reads continue, writes fail";
+  }
+  return `Writes are blocked, reads continue: ${writesBlockedBy.message}`;
 }
 
-/** At the start a read host can be faster than the primary, which is not worth a log line. */
+/** On start, a read host may connect before the primary, which is not logged. */
 function loggedMode({ state, accessMode }: DatabaseStatus): AccessMode {
   return state === "connecting" ? "UNAVAILABLE" : accessMode;
 }
@@ -161,9 +163,9 @@ function describe({ outage }: DatabaseStatus) {
   return { code: outage?.code, err: outage };
 }
 
-/** What somebody has to do about an outage that needs intervention. */
+/** What to do about an outage that needs intervention. */
 function adviceOn(outage: DatabaseError | undefined): string {
-  if (outage?.code === "STOPPED_BY_OPERATOR") return ": an operator stopped its use";
+  if (outage?.code === "STOPPED_BY_OPERATOR") return ": stopped by an operator";
   if (outage === undefined || outage.retryable) return "";
   const settings = outage.code === "AUTHENTICATION_FAILED"
     ? ": check DB_USER and DB_PASSWORD or DB_PASSWORD_FILE"

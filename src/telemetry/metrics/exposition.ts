@@ -24,8 +24,8 @@ export async function expose(
 }
 
 /**
- * Puts the series of one metric together, as the format wants it. Not `Registry.merge`, which takes
- * a metric of one registry only.
+ * Groups the series of each metric, as the format requires. Not `Registry.merge`, which keeps a
+ * metric of one registry only.
  */
 function merge(texts: readonly string[]): string {
   const families = new Map<string, string>();
@@ -38,9 +38,9 @@ function merge(texts: readonly string[]): string {
 }
 
 /**
- * OpenMetrics out of the Prometheus text format: counters are declared without `_total`, no line is
- * empty, and the end is marked. prom-client can write it too, but renames its counters for good
- * when it does, so one registry cannot serve both.
+ * Converts the Prometheus text format to OpenMetrics: counters are declared without `_total`, there
+ * are no empty lines, and the end is marked. prom-client can also write OpenMetrics, but then
+ * permanently renames its counters, so that a registry cannot serve both formats.
  *
  * Source: OpenMetrics 1.0, "Text Format".
  */

@@ -53,9 +53,9 @@ export class Metrics implements Disposable {
   }
 
   /**
-   * Gives the observer of one more manager. The series of all of them have the same names; those of
-   * this one have the label `database`. The series of the manager of the default name never have
-   * it, so that a query, alert or dashboard that was made for one database goes on meaning that one.
+   * Returns the observer of an additional manager. Its series have the same names, with the label
+   * `database`. The series of the manager with the default name never have this label, so that
+   * queries, alerts and dashboards for a single database keep their meaning.
    *
    * ```ts
    * import { DatabaseManager } from "../../database/mod.ts";
@@ -69,9 +69,9 @@ export class Metrics implements Disposable {
    * text.includes('treasury_database_up{database="ledger"} 0'); // true
    * ```
    *
-   * @param name The manager's. Once for each, and not `postgresql`, which has
+   * @param name Name of the manager, other than `postgresql`, which has
    * {@linkcode Metrics.databaseObserver}.
-   * @throws {Error} The name has an observer already.
+   * @throws {Error} If the name already has an observer.
    */
   observeDatabase(name: string): DatabaseObserver {
     if (this.#registries.has(name)) throw new Error(`Database ${name} is already observed`);
@@ -79,7 +79,10 @@ export class Metrics implements Disposable {
     return observeDatabase(registry, new CertificateMetrics(registry));
   }
 
-  /** Adds the state of the database and of its pools. Once, and for as long as the manager lives. */
+  /**
+   * Adds the state of the database and of its pools. Call once; the manager must outlive the
+   * metrics.
+   */
   watchDatabase(database: DatabaseManager): void {
     const registry = this.#registryOf(database.name);
     addAvailabilityMetrics(registry, database);

@@ -2,7 +2,7 @@ import type { Registry } from "prom-client";
 import type { DatabaseManager, PoolStats } from "../../database/mod.ts";
 import { labelValue, type Report, snapshotCounter, snapshotGauge } from "./snapshot.ts";
 
-/** What the pool metrics are read from. */
+/** The part of the manager that the pool metrics read. */
 export type PooledDatabase = Pick<DatabaseManager, "config" | "pools">;
 
 /** A value of the statistics of a pool. */

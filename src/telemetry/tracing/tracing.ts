@@ -8,9 +8,9 @@ import { Spans } from "./spans.ts";
 
 /** Observers that create spans. */
 export interface Tracing extends Observers {
-  /** Gives the observer of one more manager. */
+  /** Returns the observer of an additional manager. */
   readonly observeDatabase: (database: TracedDatabase) => DatabaseObserver;
-  /** Fields for the log, that lead from a record to its trace. */
+  /** Returns the trace and span ids for log records. */
   readonly logFields: () => Record<string, string>;
 }
 
