@@ -1,11 +1,11 @@
 /**
- * Fails when the documentation of what others take of this project has gaps: `deno doc --lint`
- * finds an export without a docstring or with a type that is not exported, or an example is marked
- * so that nobody compiles and runs it (`tests/e2e/doc_examples_test.ts` does).
+ * Fails if the documentation of the exported modules is incomplete: `deno doc --lint` finds an
+ * export without a docstring or with a type that is not exported, or an example is excluded from
+ * being compiled and run by `tests/e2e/doc_examples_test.ts`.
  */
 import denoJson from "../deno.json" with { type: "json" };
 
-/** The folders that must have no gaps. Generated code is not among them: it is documented in proto/. */
+/** Folders that must be completely documented. Generated code is documented in proto/. */
 const DOCUMENTED = [
   "src/config/",
   "src/database/",

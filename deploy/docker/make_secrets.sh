@@ -1,5 +1,6 @@
 #!/bin/sh
-# Creates missing passwords: one file each, never printed, readable by the two accounts that need it. 1993 is the group of the account `deno` in denoland/deno.
+# Creates missing passwords: one file each, never printed, readable by the two accounts that need
+# it. 1993 is the group of the account `deno` in denoland/deno.
 set -eu
 umask 077
 

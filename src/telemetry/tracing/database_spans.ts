@@ -19,8 +19,8 @@ export interface TracedDatabase extends Pick<DatabaseConfig, "database" | "schem
  * statement. Only statements are of kind CLIENT, because only they are requests to the server.
  * Background work outside of operations, such as reconnects, has no spans.
  *
- * A manager with a name of its own has it in `treasury.database.name` and before the names of its
- * pools, which must be unique in a process.
+ * For a manager with a custom name, `treasury.database.name` contains it, and the names of its pools
+ * start with it, because they must be unique in a process.
  *
  * Source of the names: OpenTelemetry semantic conventions, "PostgreSQL client operations".
  */
