@@ -23,13 +23,13 @@ const TERMINATE = new Uint8Array(["X".charCodeAt(0), 0, 0, 0, 4]);
 const END_GRACE_MS = 1000;
 
 /**
- * How many texts a session keeps prepared of those that differ from one use to the next, and how
- * long each of them may be. A list or rows of every length would else fill the server's memory.
+ * Limits of the prepared statements of a session whose texts vary from one use to the next. Without
+ * them a statement for each length of a list would fill the server's memory.
  */
 const MAX_VARIABLE_TEXTS = 256;
 const MAX_VARIABLE_LENGTH = 8192;
 
-/** What a server is at the moment, as a new session sees it. */
+/** Role of a server, as seen by a session. */
 export interface ServerRole {
   /** The server is a standby in recovery. */
   readonly inRecovery: boolean;
@@ -72,7 +72,7 @@ interface RoleRow {
 }
 
 /** Why a statement must not be sent; undefined if it may be. */
-type Refusal = () => DatabaseError | undefined;
+type BlockedBy = () => DatabaseError | undefined;
 
 /** With the code of the driver. */
 function closedError(): Error {
@@ -107,7 +107,7 @@ export class Connection implements Resource, AsyncDisposable {
   #idle: PromiseWithResolvers<void> | undefined;
   /** Errors of statements that were sent but not answered. */
   readonly #unanswered = new WeakSet<object>();
-  /** Texts that are prepared although they can differ the next time. */
+  /** Prepared texts that vary from one use to the next. */
   readonly #variableTexts = new Set<string>();
   #backendKey: BackendKey = { pid: 0, secret: 0 };
   #serverRun: ServerRun | undefined;
@@ -235,30 +235,30 @@ export class Connection implements Resource, AsyncDisposable {
    * Runs a statement after those before it have ended.
    *
    * @internal
-   * @param refusal Called before the statement is sent; returns why it must not be sent, if so.
-   * @throws {DatabaseError} The error of the server; the refusal; `CONNECTION_LOST`, or the reason
+   * @param blockedBy Called before the statement is sent; returns why it must not be sent, if so.
+   * @throws {DatabaseError} The error of the server; what blocks it; `CONNECTION_LOST`, or the reason
    * of {@linkcode Connection.destroy}.
    */
   run(
     { text, parameters, prepare, isTyped, isVariable }: StatementText,
-    refusal?: Refusal,
+    blockedBy?: BlockedBy,
   ): Promise<Rows<object>> {
     const bound = isTyped ? this.#client.bind(parameters) : parameters;
     const isPrepared = prepare && (!isVariable || this.#mayKeepPrepared(text));
     const protocol = isPrepared ? "prepared" : "unprepared";
-    return this.#begin(new Execution(text, bound, protocol, this.#onEnd), refusal);
+    return this.#begin(new Execution(text, bound, protocol, this.#onEnd), blockedBy);
   }
 
   /**
    * Runs a script with the simple query protocol: one or more statements in a single round trip,
    * without prepared statements. COPY is refused and destroys the connection.
    *
-   * @param refusal Called before the script is sent; returns why it must not be sent, if so.
-   * @throws {DatabaseError} The error of the server; the refusal; `CONNECTION_LOST`, or the reason
+   * @param blockedBy Called before the script is sent; returns why it must not be sent, if so.
+   * @throws {DatabaseError} The error of the server; what blocks it; `CONNECTION_LOST`, or the reason
    * of {@linkcode Connection.destroy}.
    */
-  script(text: string, refusal?: () => DatabaseError | undefined): Promise<Rows<object>> {
-    return this.#begin(new Execution(text, [], "simple", this.#onEnd), refusal);
+  script(text: string, blockedBy?: () => DatabaseError | undefined): Promise<Rows<object>> {
+    return this.#begin(new Execution(text, [], "simple", this.#onEnd), blockedBy);
   }
 
   /** Resolves when no statement is running or waiting. Never rejects. */
@@ -313,7 +313,7 @@ export class Connection implements Resource, AsyncDisposable {
     return this.close();
   }
 
-  /** A pooler in session mode takes settings only once the session has begun. */
+  /** A pooler in session mode accepts settings only after login. */
   async #openSession(): Promise<ServerRole> {
     const { config } = this.#options;
     if (config.pooler === "session") {
@@ -334,23 +334,23 @@ export class Connection implements Resource, AsyncDisposable {
     return true;
   }
 
-  /** Sends the statement, or lets it wait for its turn. */
-  #begin(statement: Execution, refusal: Refusal | undefined): Promise<Rows<object>> {
+  /** Sends the statement, or queues it. */
+  #begin(statement: Execution, blockedBy: BlockedBy | undefined): Promise<Rows<object>> {
     if (this.#running === undefined) {
       this.#running = statement;
-      this.#send(statement, refusal);
+      this.#send(statement, blockedBy);
     } else {
       // With a promise, so that it is sent in the asynchronous context of its caller.
       const turn = Promise.withResolvers<void>();
       statement.begin = turn.resolve;
       this.#queue.push(statement);
-      void turn.promise.then(() => this.#send(statement, refusal));
+      void turn.promise.then(() => this.#send(statement, blockedBy));
     }
-    return statement.settle.promise;
+    return statement.outcome.promise;
   }
 
-  #send(statement: Execution, refusal: Refusal | undefined): void {
-    const reason = this.closed ? this.#loss(closedError()) : refusal?.();
+  #send(statement: Execution, blockedBy: BlockedBy | undefined): void {
+    const reason = this.closed ? this.#loss(closedError()) : blockedBy?.();
     if (reason !== undefined) return statement.reject(reason);
     statement.stopObserving = this.#options.observeStatement?.();
     statement.isSent = true;
@@ -374,14 +374,14 @@ export class Connection implements Resource, AsyncDisposable {
     const rows = Array.isArray(result) ? result : undefined;
     const failure = rows === undefined ? this.#failureOf(error, result) : undefined;
     if (statement.stopObserving !== undefined) this.#observeEnd(statement, failure);
-    if (rows === undefined) return statement.settle.reject(failure);
+    if (rows === undefined) return statement.outcome.reject(failure);
     // After a statement that failed in the middle of its rows, the driver goes on at their number.
     if (rows.length > 0 && !(0 in rows)) rows.splice(0, rows.findIndex((row) => row !== undefined));
     rows.count ??= 0;
     rows.command ??= "";
     // Not for users: the key of the session, and what the driver keeps of the statement.
     rows.state = rows.statement = rows.columns = null;
-    statement.settle.resolve(rows as unknown as Rows<object>);
+    statement.outcome.resolve(rows as unknown as Rows<object>);
   };
 
   #observeEnd(statement: Execution, error: DatabaseError | undefined): void {

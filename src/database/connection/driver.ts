@@ -103,7 +103,7 @@ export class Execution {
 
   // Used by the connection that sends it.
   /** The rows, or a {@linkcode DatabaseError}. */
-  readonly settle: PromiseWithResolvers<Rows<object>> = Promise.withResolvers();
+  readonly outcome: PromiseWithResolvers<Rows<object>> = Promise.withResolvers();
   /** Called when it has ended, if it is observed. */
   stopObserving: ReturnType<StatementObserver>;
   /** Called when its turn has come. */

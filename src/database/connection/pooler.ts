@@ -35,12 +35,12 @@ export function startupParameters(config: PoolerConfig): Readonly<Record<string,
 }
 
 /**
- * How the server writes values, so that they can be read whatever the role, the database or the
- * server has set: 03/04/2026 could be two days.
+ * Output formats that the service reads, whatever the role or the database has set: 03/04/2026 is
+ * ambiguous.
  */
 export const OUTPUT_FORMATS = { DateStyle: "ISO", bytea_output: "hex" } as const;
 
-/** As it is written in the start-up message and for `set_config`. */
+/** Formats the search path for the startup message and `set_config`. */
 export function searchPath({ schema }: Pick<PoolerConfig, "schema">): string {
   return `"${schema.replaceAll('"', '""')}"`;
 }

@@ -82,9 +82,9 @@ export interface Sql extends SqlParts {
    *
    * `for await (const rows of sql.stream({ batch: 500 })`…`) …`
    *
-   * It ends with the loop, however that is left, and another loop reads the result anew. Outside of
-   * a transaction it opens one of its own, which other statements in the loop then belong to, and
-   * which is committed at the end.
+   * The cursor is closed when the loop ends, in any way; another loop reads the result again. Outside
+   * of a transaction it starts one, which other statements in the loop belong to, and commits it at
+   * the end, also when the loop throws: a loop that writes belongs in `transaction`.
    */
   stream(
     options: StreamOptions,
@@ -281,7 +281,7 @@ function compileAnew(strings: TemplateStringsArray, values: readonly unknown[]):
 /** FETCH takes an int4. */
 const MAX_FETCH = 2 ** 31 - 1;
 
-/** Statements that this runs. */
+/** Creates the `sql` of a runner. */
 export function createSql(runner: StatementRunner): Sql {
   const tag = <Row extends object>(
     strings: TemplateStringsArray,
@@ -444,7 +444,7 @@ async function* readBatches<Row extends object>(
   } finally {
     // In another's transaction the cursor may stay open after a failure.
     if (isOwnTransaction || !hasFailed) runner.cursors.delete(name);
-    // After a failure there is nothing to close, and the failure is what the caller has to know.
+    // After an error there is nothing to close, and that error is the one to throw.
     if (hasFailed) await (isOwnTransaction && run`rollback`.catch(() => {}));
     else if (!isOwnTransaction) await run`close ${cursor}`;
     else await commit(runner.run(new StatementText("commit").unprepared()));
@@ -481,11 +481,11 @@ class WholeNumber extends SqlPart {
 /** Source: PostgreSQL documentation, 4.1.1 "Identifiers and Key Words". */
 const MAX_NAME_BYTES = 63;
 
-/** A name in quotation marks, so that it can be nothing else. */
+/** Quotes a name as an identifier. */
 function quote(name: string): string {
   if (name === "") throw invalid("An identifier must not be empty");
-  if (name.includes("\0")) throw invalid("An identifier must not hold a NUL character");
-  // PostgreSQL would cut it off, and two names could become one.
+  if (name.includes("\0")) throw invalid("An identifier must not contain a NUL character");
+  // PostgreSQL would truncate it, and two names could become one.
   if (Buffer.byteLength(name) > MAX_NAME_BYTES) {
     throw invalid(`An identifier must not be longer than ${MAX_NAME_BYTES} bytes`);
   }

@@ -138,7 +138,7 @@ export async function borrow<T>(
       isUnrepeatable && scope.mayHaveDone ? asPartlyDone(error) : error;
     if (!signal?.aborted) {
       scope.close(ended());
-      await settle(connection);
+      await cleanUp(connection);
       throw explainEnd(error);
     }
     const result = await interrupt(connection, scope, running, abortReason(signal))
@@ -166,7 +166,7 @@ async function interrupt<T>(
 ): Promise<T> {
   let end: PromiseSettledResult<T> | undefined;
   void Promise.allSettled([running]).then(([result]) => end = result);
-  const isUndone = await settle(connection, reason);
+  const isUndone = await cleanUp(connection, reason);
   if (end?.status === "fulfilled" && !isUndone) return end.value;
   // Its statements have failed by now, even if `work` has not settled.
   if (end?.status !== "rejected") throw isUnknown(scope.lastFailure) ? scope.lastFailure : reason;
@@ -185,7 +185,7 @@ async function interrupt<T>(
  * @param reason Error of the statements that have to be aborted.
  * @returns Whether a transaction was open, and was rolled back.
  */
-async function settle(
+async function cleanUp(
   connection: Connection,
   reason: DatabaseError = new DatabaseError("CONNECTION_LOST"),
 ): Promise<boolean> {

@@ -8,12 +8,12 @@ import {
 import { abortReason, DatabaseError } from "../errors.ts";
 
 /**
- * Where a scope sends its statements: the connection, which asks for a refusal before it sends a
+ * Where a scope sends its statements: the connection, which asks what blocks it before it sends a
  * statement, or the enclosing scope, which refuses by itself.
  */
 export interface StatementTarget {
-  run(statement: StatementText, refusal?: () => DatabaseError | undefined): Promise<Rows<object>>;
-  script(text: string, refusal?: () => DatabaseError | undefined): Promise<Rows<object>>;
+  run(statement: StatementText, blockedBy?: () => DatabaseError | undefined): Promise<Rows<object>>;
+  script(text: string, blockedBy?: () => DatabaseError | undefined): Promise<Rows<object>>;
   /** Whether a transaction is open; valid only while no statement runs. */
   readonly isInTransaction: boolean;
 }
@@ -66,7 +66,7 @@ export class StatementScope implements StatementTarget {
   }
 
   /** Why statements are refused; undefined while they may run. */
-  get refusal(): DatabaseError | undefined {
+  get blockedBy(): DatabaseError | undefined {
     const { signal } = this.#options;
     if (signal?.aborted) return abortReason(signal);
     return this.#closedBy ?? this.#pausedBy;
@@ -93,13 +93,13 @@ export class StatementScope implements StatementTarget {
 
   /** As `Connection.run`. */
   run(statement: StatementText): Promise<Rows<object>> {
-    const send = () => this.#target.run(statement, () => this.refusal);
+    const send = () => this.#target.run(statement, () => this.blockedBy);
     return this.#track(send, statement.isUncommitted);
   }
 
   /** As `Connection.script`. */
   script(text: string): Promise<Rows<object>> {
-    return this.#track(() => this.#target.script(text, () => this.refusal));
+    return this.#track(() => this.#target.script(text, () => this.blockedBy));
   }
 
   /** Resolves when no statement of this scope is running. Never rejects. */
@@ -138,8 +138,8 @@ export class StatementScope implements StatementTarget {
     send: () => Promise<Rows<object>>,
     isUncommitted = false,
   ): Promise<Rows<object>> {
-    const { refusal } = this;
-    if (refusal !== undefined) throw refusal;
+    const { blockedBy } = this;
+    if (blockedBy !== undefined) throw blockedBy;
     this.#running++;
     try {
       const rows = await send();

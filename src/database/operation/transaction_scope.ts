@@ -64,8 +64,8 @@ export class TransactionScope {
   }
 
   #runSavepoint<T>(work: (tx: Transaction) => T | Promise<T>): Promise<T> {
-    const { refusal } = this.#scope;
-    if (refusal !== undefined) return Promise.reject(refusal);
+    const { blockedBy } = this.#scope;
+    if (blockedBy !== undefined) return Promise.reject(blockedBy);
     const pause = this.#scope.pause(
       new DatabaseError("INVALID_USE", {
         message:
