@@ -178,7 +178,7 @@ export class DatabaseManager implements AsyncDisposable {
     return this.#state.status.accessMode;
   }
 
-  /** Why the primary cannot be used; undefined while it can, and before the first attempt ended. */
+  /** Why the primary is unavailable; undefined while it is available, and before the first attempt. */
   get outage(): DatabaseError | undefined {
     return this.#routing.primary.availability.outage;
   }

@@ -202,7 +202,7 @@ export class ManagedPool {
     return { state, isUsable, isWritable, writesBlockedBy, outage };
   }
 
-  /** Nobody waits for a server of the read hosts to take writes. */
+  /** Only the primary is watched: read hosts are not expected to accept writes. */
   get #isRefusingWrites(): boolean {
     const { isUsable, isWritable } = this.#availability;
     return this.#context.name === "primary" && isUsable && !isWritable;

@@ -152,7 +152,7 @@ export class Pinger {
 
   /**
    * Asks outside a pool whose connections are all in use. Those whose sessions or answers are lost
-   * are destroyed. A pooler has other sessions than its server, so behind one nobody can tell.
+   * are destroyed. Not behind a pooler, whose sessions are not those of its server.
    */
   #askOutsideFull(signal: AbortSignal): Promise<ServerRole> {
     const { config, clock } = this.#context;

@@ -139,7 +139,7 @@ export function route<T extends Available>(
   // The primary may connect in a moment, so writes wait for it as they would without read hosts.
   if (outage === undefined) return primary;
   throw new DatabaseError("READ_ONLY", {
-    message: "The primary cannot be used, and read hosts (DB_READ_HOSTS) take only reads",
+    message: "The primary is unavailable, and read hosts (DB_READ_HOSTS) accept only reads",
     cause: outage,
   });
 }

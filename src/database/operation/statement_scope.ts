@@ -39,7 +39,7 @@ export class StatementScope implements StatementTarget {
   readonly #cursors: Set<string>;
   readonly #target: StatementTarget;
   readonly #options: StatementScopeOptions;
-  /** Statements that were written and that nobody has waited for. */
+  /** Statements that were created but not awaited yet. */
   readonly #forgotten = new Set<Statement>();
   #closedBy: DatabaseError | undefined;
   #pausedBy: DatabaseError | undefined;

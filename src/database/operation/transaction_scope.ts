@@ -47,7 +47,7 @@ export class TransactionScope {
     } catch (error) {
       throw isAborted(error) ? this.aborted() : error;
     } finally {
-      // One that nobody waits for fails with the transaction, whose own error says why.
+      // One that is not awaited fails with the transaction, whose own error says why.
       this.#savepoint?.catch(() => {});
       this.#scope.close(
         new DatabaseError("INVALID_USE", {

@@ -12,7 +12,7 @@ interface OpeningOptions {
 /**
  * When a pool opens, beyond one opening for each caller that waits:
  *
- * - For `minIdle`, more. Nobody waits for these openings, so they must not hammer another side that
+ * - For `minIdle`, more. No caller waits for these openings, so they must not hammer another side that
  *   is down: none before the first success, none while the pool is told to stop, and after a failure
  *   none until a pause is over.
  * - After a refusal, less. It speaks against new resources and not against those that are open: too
@@ -61,7 +61,7 @@ export class OpeningPolicy {
     return true;
   }
 
-  /** What nobody used has closed. Else another side that ends each at once would be asked at once. */
+  /** An idle resource closed by itself. Without a pause, a peer that closes each would be asked at once. */
   closedByItself(): void {
     this.#pauseIdle(undefined);
   }

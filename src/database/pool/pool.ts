@@ -40,8 +40,8 @@ export interface PoolOptions<R extends Resource> {
   readonly minIdle?: number | undefined;
 
   /**
-   * Milliseconds after which a resource is closed once nobody uses it, shortened by up to a tenth, so
-   * that resources do not all end together; 0 (the default) means unlimited.
+   * Milliseconds after which a resource is closed when it is not in use, shortened by up to a tenth,
+   * so that resources do not all end together; 0 (the default) means unlimited.
    */
   readonly maxLifetimeMs?: number | undefined;
   /** Milliseconds after which an idle resource is closed; 0 (the default) means unlimited. */
@@ -51,7 +51,7 @@ export interface PoolOptions<R extends Resource> {
   readonly acquireTimeoutMs?: number | undefined;
   /**
    * Maximum number of callers that wait for what others use; default: no limit. A caller for whom
-   * something can be opened or checked at once is not one of them, so 0 means: nobody waits for a
+   * something can be opened or checked at once is not one of them, so 0 means: no caller waits for a
    * release.
    */
   readonly acquireQueueLimit?: number | undefined;
@@ -72,7 +72,7 @@ export interface PoolOptions<R extends Resource> {
 
   /**
    * Milliseconds to wait after the nth failure in a row, before another opening that no caller waits
-   * for. The error is undefined when a resource that nobody used has closed by itself. By default a
+   * for. The error is undefined when an idle resource closed by itself. By default a
    * random part of 200 ms, doubled with each failure up to 10 s.
    */
   readonly retryDelayMs?: ((error: unknown, failures: number) => number) | undefined;
@@ -241,7 +241,7 @@ export class Pool<R extends Resource> implements AsyncDisposable {
   /**
    * Opens nothing yet.
    *
-   * @throws {RangeError} When `max` or `maxConnecting` is less than 1: nobody would ever be served.
+   * @throws {RangeError} When `max` or `maxConnecting` is less than 1: no caller could be served.
    */
   constructor(options: PoolOptions<R>) {
     this.#options = withDefaults(options);
@@ -498,7 +498,7 @@ export class Pool<R extends Resource> implements AsyncDisposable {
     if (reason === "error") this.#options.onIdleClosed?.();
   }
 
-  /** Hands what nobody has to the first waiter, keeps it idle, or closes it; then it says why. */
+  /** Hands a free resource to the first waiter, keeps it idle, or closes it; returns why it closed. */
   #passOn(entry: Entry<R>, broken: boolean): CloseReason | undefined {
     const now = this.#options.clock.now();
     const unfit = this.#unfitReason(entry, broken, now);

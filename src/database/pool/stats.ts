@@ -27,7 +27,7 @@ export interface PoolStats {
   readonly open: number;
   /** Acquired by a caller, or being checked for one. */
   readonly inUse: number;
-  /** Open, and nobody has it. */
+  /** Open and not in use. */
   readonly idle: number;
   /** Being opened. */
   readonly connecting: number;

@@ -77,7 +77,7 @@ export class WaitQueue<T> {
     return promise;
   }
 
-  /** Gives the value to the first waiter; false when nobody waits. */
+  /** Gives the value to the first waiter; false when no caller waits. */
   serveNext(value: T): boolean {
     const waiter = this.#first;
     if (waiter === undefined) return false;
@@ -86,7 +86,7 @@ export class WaitQueue<T> {
     return true;
   }
 
-  /** Rejects the first waiter; false when nobody waits. */
+  /** Rejects the first waiter; false when no caller waits. */
   failNext(error: unknown): boolean {
     const waiter = this.#first;
     if (waiter === undefined) return false;
