@@ -282,7 +282,7 @@ Deno.test("a transaction begun by hand is rolled back after a statement that is 
 /** How a transaction ends while its savepoint runs, and with what. */
 const ENDS_BEFORE_SAVEPOINT: readonly (readonly [RegExp, (tx: Sql) => void])[] = [
   [/savepoint/, () => {}],
-  [/never waited for/, (tx) => void tx`select 1`],
+  [/never awaited/, (tx) => void tx`select 1`],
   [/^own$/, () => {
     throw new Error("own");
   }],
