@@ -100,7 +100,10 @@ Deno.test("a caller that gets no connection is told why, and which settings deci
     await outcomes;
 
     const short = database.query({ timeoutMs: 50 })`select 1`;
-    await assert.rejects(short, { code: "ACQUIRE_TIMEOUT", message: /the timeout of the operation/ });
+    await assert.rejects(short, {
+      code: "ACQUIRE_TIMEOUT",
+      message: /the timeout of the operation/,
+    });
   });
   const { acquireTimeoutCount, rejectedCount } = database.poolStats();
   assert.deepEqual({ acquireTimeoutCount, rejectedCount }, {
