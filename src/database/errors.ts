@@ -65,15 +65,6 @@ export class DatabaseError extends Error {
 }
 
 /**
- * Whether the error comes from the driver, the network or this layer, rather than from the caller.
- */
-export function isDatabaseFailure(error: unknown): error is Error {
-  if (!(error instanceof Error)) return false;
-  if (error instanceof DatabaseError || error.name === "PostgresError") return true;
-  return codeOfSocketError(String(codeOf(error))) !== undefined;
-}
-
-/**
  * Converts an error of the driver, the network or the resolver to a {@linkcode DatabaseError}: by
  * SQLSTATE if the server sent one, otherwise by the code of the error. Returns a `DatabaseError`
  * unchanged.
