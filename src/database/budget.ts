@@ -1,4 +1,5 @@
 import type { DatabaseConfig } from "../config/mod.ts";
+import type { Connection } from "./connection/connection.ts";
 import type { Sql } from "./connection/sql.ts";
 import { DatabaseError } from "./errors.ts";
 import type { Logger } from "./logger.ts";
@@ -61,13 +62,14 @@ export class BudgetCheck {
   }
 
   /**
-   * Checks once, within the ping timeout. Never rejects: when the limits cannot be read, the last
+   * Checks once on this connection, within the ping timeout. Never rejects: when the limits cannot be read, the last
    * budget stays, because the database can be used all the same.
    */
-  async run(lend: Lend, signal: AbortSignal): Promise<void> {
+  async run(connection: Connection, signal: AbortSignal): Promise<void> {
     const { pooler, pingTimeoutMs, serviceInstances, maxConnections } = this.#config;
     if (pooler === "transaction") return;
     try {
+      const lend: Lend = (use) => use(connection);
       const limits = await runOperation(lend, readLimits, { signal, timeoutMs: pingTimeoutMs });
       this.#update(connectionBudget({ serviceInstances, maxConnections }, limits));
     } catch (err) {

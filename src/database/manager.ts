@@ -163,7 +163,7 @@ export class DatabaseManager implements AsyncDisposable {
     this.#budget = new BudgetCheck(config, logger);
     this.#routing = new Routing({ config, connectOptions, observer, logger, clock, random }, {
       ensureSchema,
-      inspect: (connection, signal) => this.#budget.run((use) => use(connection), signal),
+      inspect: (connection, signal) => this.#budget.run(connection, signal),
       onChange: () => this.#update(),
     });
   }
@@ -344,6 +344,7 @@ export class DatabaseManager implements AsyncDisposable {
     options?: OperationOptions,
   ): Promise<Rows<Row>> {
     const lend = this.#routing.lend(options?.access);
+    // Not by `#operation`: the hot path makes no closure when nobody observes it.
     if (this.#observer === undefined) {
       return runStatement(lend, strings, values, options, this.#clock);
     }
